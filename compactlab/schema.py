@@ -65,7 +65,8 @@ _ZONE = {
 
 
 def _field(dtype: str, unit: str, meaning: str) -> Variable:
-    missing = {"i": NO_INTEGER, "O": ""}.get(dtype)
+    missings: dict[str, int | str] = {"i": NO_INTEGER, "O": ""}
+    missing = missings.get(dtype)
     return _variable("event", dtype, unit, meaning, missing, required=False)
 
 
@@ -91,7 +92,7 @@ GROUPS: dict[str, dict[str, Variable]] = {
         **_clock("time"),
         **_ZONE,
         "zone_idx": _variable("zone", "i", "", "Index of the zone in its node.", -1, required=False),
-        "watermark": _variable("time zone watermark", "i", "pages", "Watermarks without boost.", -1),
+        "watermark": _variable("time zone mark", "i", "pages", "Without boost; `mark`: min, low, high, promo.", -1),
         "present": _variable("time zone", "b", "", "Whether the zone was listed."),
         "boost": _zoneinfo("pages", "Watermark boost, added to every watermark when it is used."),
         "nr_free_pages": _zoneinfo("pages", "`pages free`: free pages without Isolate blocks."),
@@ -305,12 +306,13 @@ def _validate_group(group: str, dataset: xr.Dataset) -> None:
     for name, variable in declared.items():
         if variable.required and name not in dataset.variables:
             raise ValueError(f"{group}: variable {name!r} is missing: {variable.meaning}")
-    for name, array in dataset.variables.items():
+    for key, array in dataset.variables.items():
+        name = str(key)
         if name not in declared:
-            if array.dims == (name,):  # a dimension's own labels, such as watermark or cpu
+            if array.dims == (name,):  # a dimension's own labels, such as mark or cpu
                 continue
             raise ValueError(f"{group}: unknown variable {name!r}; the schema has {', '.join(declared)}")
-        variable = declared[str(name)]
+        variable = declared[name]
         if array.dims != variable.dims:
             raise ValueError(f"{group}/{name}: dimensions {array.dims}, expected {variable.dims}")
         kinds = "Mi" if variable.dtype == "T" else variable.dtype

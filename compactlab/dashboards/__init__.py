@@ -1,1 +1,5 @@
-"""To be filled."""
+"""ipywidgets around figures: what runs in JupyterLab."""
+
+from .explorer import Explorer
+
+__all__ = ["Explorer"]

@@ -1,1 +1,5 @@
-"""To be filled."""
+"""Runs to Bokeh models and their scripts. A view is a module and a JavaScript file of the same name."""
+
+from .explorer import Scene, explorer
+
+__all__ = ["Scene", "explorer"]

@@ -1,1 +1,33 @@
-"""To be filled."""
+"""Numbers and judgements about a run; no function here cares where the run came from."""
+
+from .codes import OUTCOMES, REASONS
+from .compaction import WHO, compaction_runs, compaction_work
+from .counters import rates
+from .indices import extfrag_for_order, fragmentation_index, unusable_index
+from .latency import latency_percentiles
+from .memory import free_by_order, largest_free_order
+from .score import fragmentation_score
+from .sentences import TEMPLATES, browser_numbers, constants, sentence, zone_names
+from .verdicts import verdict
+
+__all__ = [
+    "OUTCOMES",
+    "REASONS",
+    "TEMPLATES",
+    "WHO",
+    "browser_numbers",
+    "compaction_runs",
+    "compaction_work",
+    "constants",
+    "extfrag_for_order",
+    "fragmentation_index",
+    "fragmentation_score",
+    "free_by_order",
+    "largest_free_order",
+    "latency_percentiles",
+    "rates",
+    "sentence",
+    "unusable_index",
+    "verdict",
+    "zone_names",
+]

@@ -1,0 +1,177 @@
+"""The ``compactlab`` command: the library's words, typed in a terminal.
+
+Modules load inside the commands, so that ``--help`` and ``record`` start at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import __version__, recorder
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_NOTEBOOKS_IN_WHEEL = Path(__file__).parent / "_notebooks"
+_NOTEBOOKS_IN_CHECKOUT = Path(__file__).parents[1] / "notebooks"
+_COPY = Path("compactlab-notebooks")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status: 0 done, 1 it did not work, 2 it was asked wrongly."""
+    parser = _parser()
+    known, rest = parser.parse_known_args(arguments)
+    if rest and known.command is not _lab:
+        parser.error(f"unknown argument {rest[0]!r}; `compactlab {known.name} --help` lists what it takes")
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return known.command(known, *([rest] if rest else []))
+    except BrokenPipeError:  # `compactlab read ... | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, KeyError, OSError, ImportError) as error:
+        print(f"{known.name}: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="compactlab",
+        description="Linux memory compaction: read what a machine recorded, see it move, know why.",
+    )
+    parser.add_argument("--version", action="version", version=f"compactlab {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[..., int], help_: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_, description=help_)
+        command.set_defaults(command=run)
+        return command
+
+    add("lab", _lab, "open JupyterLab on the first notebook; further arguments go to JupyterLab")
+    read = add("read", _read, "say what recordings hold, and whether a huge page could be had")
+    read.add_argument("recordings", nargs="+", metavar="RUN", help=_RUN)
+    read.add_argument("--order", type=int, default=9, help="order the verdict is asked for (default 9)")
+    recorder.add_arguments(add("record", recorder.run, "record this machine; needs no root for the basics"))
+    render = add("render", _render, "write an animated page that needs no network and no Python")
+    render.add_argument("recording", metavar="RUN", help=_RUN)
+    render.add_argument(
+        "-o", "--output", default="report.html", metavar="FILE", help="page to write (report.html)"
+    )
+    add("list", _list, "list the shipped recordings")
+    return parser
+
+
+_RUN = "a file or folder with the kernel's texts, a .nc or .zarr, or the name of a shipped recording"
+
+
+def _list(_: argparse.Namespace) -> int:
+    from . import datasets
+
+    print(datasets.list())
+    return 0
+
+
+def _read(arguments: argparse.Namespace) -> int:
+    run = _load(arguments.recordings)
+    print("\n".join(_summary(run, arguments.order)))
+    return 0
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    run = _load([arguments.recording])
+    from .player import render
+
+    render(run, arguments.output)
+    return 0
+
+
+def _load(names: list[str]) -> xr.DataTree:
+    """Load what a user may name: files, a folder, a saved run, a shipped recording."""
+    from . import datasets, readers, store
+
+    if len(names) > 1:
+        return readers.read([Path(name) for name in names])
+    path = Path(names[0])
+    if path.exists():
+        return store.open(path) if path.suffix in (".nc", ".zarr") else readers.read(path)
+    if os.sep in names[0] or path.suffix:
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    return datasets.load(names[0])
+
+
+def _summary(run: xr.DataTree, order: int) -> list[str]:
+    lines = [f"{run.attrs.get('name') or 'run'}: {_known(run)}"]
+    lines += [f"  {name:13} {_extent(node)}" for name, node in run.children.items()]
+    lines += [f"  problem: {problem}" for problem in run.attrs["problems"]]
+    if "zones" in run.children:
+        from .metrics import verdict
+
+        texts = verdict(run, order=order)["text"].values[-1]
+        lines.append(f"A request of order {order} at the end of the recording:")
+        lines += [f"  {text}" for text in texts]
+    return lines
+
+
+def _known(run: xr.DataTree) -> str:
+    from . import schema
+
+    known = [run.attrs[name] for name in ("machine", "kernel") if run.attrs.get(name)]
+    if "zones" in run.children:
+        known.append("zones " + ", ".join(run["zones"].dataset["zone"].values))
+    missing = [name for name in schema.GROUPS if name not in run.children]
+    return "; ".join([*known, f"not recorded: {', '.join(missing) or 'nothing'}"])
+
+
+def _extent(node: xr.DataTree) -> str:
+    sizes = ", ".join(f"{size} {dimension}" for dimension, size in _time_first(node.sizes))
+    elapsed = node.dataset.get("elapsed")
+    if elapsed is None or not elapsed.size:
+        return sizes
+    return f"{sizes}, over {float(elapsed.max() - elapsed.min()) / 1e9:.1f} s"
+
+
+def _time_first(sizes: Mapping[Hashable, int]) -> list[tuple[Hashable, int]]:
+    return sorted(sizes.items(), key=lambda item: item[0] != "time")
+
+
+def _lab(_: argparse.Namespace, rest: Sequence[str] = ()) -> int:
+    from importlib.util import find_spec
+
+    if find_spec("jupyterlab") is None:
+        raise ImportError("JupyterLab is not installed; `pip install 'compactlab[notebook]'` brings it")
+    folder = _notebooks()
+    first = min(file.name for file in folder.glob("*.ipynb"))
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    command += [
+        f"--LabApp.default_url=/lab/tree/{first}",
+        *(["--allow-root"] if os.geteuid() == 0 else []),
+        *rest,
+    ]
+    print(f"notebooks in {folder}; the address to open follows, Ctrl-C twice ends", flush=True)
+    return subprocess.call(command)
+
+
+def _notebooks() -> Path:
+    """Find the notebooks of the checkout, or copy the shipped ones for the user to change."""
+    if not _NOTEBOOKS_IN_WHEEL.exists():
+        return _NOTEBOOKS_IN_CHECKOUT
+    _COPY.mkdir(exist_ok=True)
+    for file in _NOTEBOOKS_IN_WHEEL.glob("*.ipynb"):
+        if not (_COPY / file.name).exists():
+            shutil.copy(file, _COPY)
+    return _COPY.absolute()
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)

@@ -1,0 +1,40 @@
+// Free memory by block size.
+(ctx, m) => {
+  const edges = m.groups.length + 1;
+  return {
+    select() {
+      const n = ctx.rows.n, z = ctx.zone, orders = ctx.orders.length;
+      const columns = {x: ctx.repeatLone(ctx.rows.x)};
+      const sums = Array.from({length: edges}, () => new Float64Array(n)), usable = new Float64Array(n);
+      for (let r = 0; r < n; r++) {
+        for (let k = m.groups.length - 1; k >= 0; k--) {
+          sums[k][r] = sums[k + 1][r];
+          for (let o = m.groups[k][0]; o <= m.groups[k][1]; o++) sums[k][r] += ctx.free(r, z, o) * 2 ** o;
+        }
+        for (let o = ctx.order; o < orders; o++) usable[r] += ctx.free(r, z, o) * 2 ** o;
+      }
+      const low = ctx.column('low', z, sums[0]), high = ctx.column('high', z, sums[0]);
+      let most = 1;
+      for (const v of high) if (v > most) most = v;
+      const unit = ctx.unitOf(most);
+      const scaled = (pages) => ctx.repeatLone(Float64Array.from(pages, (v) => v / unit.pages));
+      for (let k = 0; k < edges; k++) columns['y' + k] = scaled(sums[k]);
+      columns.usable = scaled(usable); columns.low = scaled(low); columns.high = scaled(high);
+      columns.when = ctx.repeatLone(Array.from(ctx.rows.t, (t) => ctx.clock(t)));
+      columns.free_text = ctx.repeatLone(Array.from(sums[0], (v) => ctx.memory(v)));
+      columns.usable_text = ctx.repeatLone(Array.from(usable, (v) => ctx.memory(v)));
+      m.source.data = columns;
+      m.y.tags = ['\u00a0' + unit.name]; m.y.end = most / unit.pages * 1.04; m.axis.change.emit();
+    },
+    move(words) {
+      const r = ctx.row, z = ctx.zone; let rows = '', usable = 0;
+      m.groups.forEach(([first, last, colour]) => {
+        let pages = 0;
+        for (let o = first; o <= last; o++) pages += ctx.free(r, z, o) * 2 ** o;
+        rows += `<div class="r n"><span><span class=s style="background:${colour}"></span>${ctx.sizes(first, last)}</span><span>${pages ? ctx.memory(pages) : '–'}</span></div>`;
+      });
+      for (let o = ctx.order; o < ctx.orders.length; o++) usable += ctx.free(r, z, o) * 2 ** o;
+      words(`<h3>${ctx.text('Free memory by block size')}</h3>${rows}<div class="r n"><span><span class=ruler></span>${ctx.text('usable for')} ${ctx.size(ctx.order)}</span><b>${usable ? ctx.memory(usable) : ctx.text('none')}</b></div>`);
+    },
+  };
+}

@@ -1,0 +1,258 @@
+// Ties the views to the controls: one cursor, one time axis, one theme. Runs once per opened document.
+
+const S = settings, scene = slider.document;
+const viewOf = (model) => scene.views_manager.find_one(model);
+const text = (words) => S.words[words] ?? words;
+const escapeHtml = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+
+// Element of a words block; written only when it changes, for Bokeh lays out anew whenever a model does.
+function writer(div) {
+  let last, element;
+  return (html) => {
+    const markup = viewOf(div)?.markup_el;
+    if (!markup || (html === last && markup === element)) return;
+    markup.innerHTML = html; markup.style.width = '100%'; last = html; element = markup;
+  };
+}
+
+// ---- time: piecewise linear between edges, as timeline.py draws it
+function along(value, from, to) {
+  let a = 0, b = from.length - 1;
+  while (b - a > 1) { const half = (a + b) >> 1; if (from[half] <= value) a = half; else b = half; }
+  const width = from[b] - from[a];
+  return width > 0 ? to[a] + (value - from[a]) / width * (to[b] - to[a]) : to[a];
+}
+const pad = (n) => String(n).padStart(2, '0');
+function duration(s) {
+  if (s < .001) return (s * 1e6).toFixed(0) + '\u00a0µs';
+  if (s < 1) return (s * 1e3).toFixed(s < .01 ? 1 : 0) + '\u00a0ms';
+  if (s < 120) return s.toFixed(s < 10 ? 2 : 1) + '\u00a0s';
+  if (s < 7200) return `${Math.floor(s / 60)}\u00a0min ${pad(Math.floor(s % 60))}\u00a0s`;
+  if (s < 172800) return `${Math.floor(s / 3600)}\u00a0h ${pad(Math.floor(s % 3600 / 60))}\u00a0min`;
+  return `${Math.floor(s / 86400)}\u00a0d ${Math.floor(s % 86400 / 3600)}\u00a0h`;
+}
+const span = S.end - S.start;
+function clock(t, short = false) {
+  if (S.wall === null) {
+    const digits = span < 10 ? 3 : span < 600 ? 2 : 0;
+    if (short) return span >= 600 ? duration(t) : t.toFixed(span < 10 ? 2 : 1);
+    return span >= 7200 ? duration(t) : t.toFixed(digits) + '\u00a0s';
+  }
+  const iso = new Date(S.wall + t * 1000).toISOString();
+  const time = span < 60 ? iso.slice(11, short ? 21 : 23) : iso.slice(11, 19);
+  return span > 86400 ? `${iso.slice(5, 10)} ${iso.slice(11, 16)}` : short ? time : `${time}\u00a0UTC`;
+}
+
+// ---- what every view sees
+const ctx = {
+  text, escape: escapeHtml, clock, duration, absent: S.absent, orders: S.orders, ramps: S.ramps, theme: 'light',
+  zone: 0, order: 0, row: 0, t: S.start, who: [], rows: {n: 0, t: [], x: []},
+  count: formatCount,
+  memory: (pages) => formatMemory(pages, S.page_size),
+  size: (order) => formatOrderSize(order, S.page_size),
+  sizes(first, last) {
+    const [a, b] = [this.size(first), this.size(last)].map((s) => s.split('\u00a0'));
+    return first === last ? a.join('\u00a0') : a[1] === b[1] ? `${a[0]}–${b.join('\u00a0')}` : `${a.join('\u00a0')}–${b.join('\u00a0')}`;
+  },
+  unitOf(pages) {            // of an axis: MiB or GiB, whichever keeps few digits
+    if (S.page_size === null) return pages < 1e4 ? {pages: 1, name: text('pages')} : {pages: 1000, name: 'k ' + text('pages')};
+    const shift = pages * S.page_size >= 2 ** 30 ? 30 : 20;
+    return {pages: 2 ** shift / S.page_size, name: shift === 30 ? 'GiB' : 'MiB'};
+  },
+  colour: (token) => S.themes[ctx.theme][token],
+  draw: (t) => along(t, S.edges, S.positions[axis.value]),
+  seconds: (x) => along(x, S.positions[axis.value], S.edges),
+  range: () => [x_range.start, x_range.end],
+  end: () => S.end,
+  around: () => [ctx.t, Math.max(ctx.t, ctx.seconds(slider.value + slider.step))],
+  pixels: () => viewOf(views[0].figure)?.frame?.bbox?.width || 880,
+  free: (r, z, o) => data.free[(r * S.zones.length + z) * S.orders.length + o],
+  index: (kind, r, z, o) => data[kind][(r * S.zones.length + z) * S.orders.length + o],
+  column: (name, z, pages) => Float64Array.from(pages, (_, r) => data[name][r * S.zones.length + z]),
+  repeatLone: (list) => list.length !== 1 ? list : typeof list[0] === 'number' && list === ctx.rows.x ? [0, S.width] : [list[0], list[0]],
+  refresh: () => move(),
+};
+let data = {};
+function readData() {
+  data = {};
+  for (const [name, [values]] of Object.entries(main.data)) data[name] = values;
+}
+
+const parts = views.map((view) => ({...view, write: writer(view.words), script: SCRIPTS[view.key](ctx, view.models)}));
+const writeVerdict = writer(verdict);
+
+// ---- drawing
+function select() {
+  ctx.zone = Number(zone.value); ctx.order = Number(order.value);
+  const t = data.t ?? [];
+  ctx.rows = {n: t.length, t, x: Float64Array.from(t, ctx.draw)};
+  x_range.tags = [S.orders.map((o) => ctx.size(o)), labels()];
+  for (const part of parts) part.script.select?.();
+}
+
+function labels() {
+  const [x0, x1] = ctx.range(), scale = ctx.pixels() / (x1 - x0), found = {};
+  const at = [];
+  if (axis.value === 'phase') for (const t of [S.start, ...S.phase_starts.slice(1), S.end]) at.push([ctx.draw(t), t]);
+  const seen = at.filter(([x]) => x >= x0 - 1e-6 && x <= x1 + 1e-6);
+  if (seen.length < 3) {
+    const t0 = ctx.seconds(x0), t1 = ctx.seconds(x1), rough = (t1 - t0) / 7 || 1;
+    const nice = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = rough >= 1 ? nice.find((s) => s >= rough) ?? Math.ceil(rough / 86400) * 86400 : [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough);
+    const zero = S.wall === null ? 0 : -(S.wall / 1000) % step;
+    for (let k = Math.ceil((t0 - zero) / step); zero + k * step <= t1 + step * 1e-9; k++) seen.push([ctx.draw(zero + k * step), zero + k * step]);
+    seen.sort((a, b) => a[0] - b[0]);
+  }
+  let free = -Infinity;
+  for (const [x, t] of seen) {
+    const label = clock(t, true), half = label.length * 3.9 + 4, px = (x - x0) * scale;
+    if (px - half < free) { found[x] = ''; continue; }
+    found[x] = label; free = px + half;
+  }
+  const shown = Object.keys(found).map(Number);
+  const last = Math.max(...shown.filter((x) => found[x]));
+  if (Number.isFinite(last) && S.wall === null && span < 600) found[last] += '\u00a0s';
+  time_axis.ticks = shown;
+  return found;
+}
+
+function rowAt(x) {                    // last drawn snapshot at or before a position
+  const xs = ctx.rows.x; let a = 0, b = xs.length;
+  while (a < b) { const half = (a + b) >> 1; if (xs[half] <= x + 1e-6) a = half + 1; else b = half; }
+  return Math.max(a - 1, 0);
+}
+
+function move() {
+  const x = slider.value;
+  ctx.t = ctx.seconds(x); ctx.row = rowAt(x);
+  for (const cursor of cursors) cursor.location = x;
+  for (const part of parts) if (ctx.rows.n || !['contiguity', 'indices'].includes(part.key)) part.script.move(part.write);
+  writeVerdict(verdictBar());
+}
+
+function numbersAt(r, z, o) {
+  const found = {order: S.orders[o], page_size: S.page_size, zone: S.zones[z]};
+  const cells = ctx.rows.n * S.zones.length, cell = r * S.zones.length + z;
+  for (const name in data) if (name.startsWith('verdict_')) {
+    const values = data[name]; found[name.slice(8)] = values[values.length === cells ? cell : o * cells + cell];
+  }
+  return found;
+}
+
+function verdictBar() {
+  const bar = (level, inner) => `<div role="status" aria-live="${playing ? 'off' : 'polite'}" style="box-sizing:border-box;height:46px;padding:0 14px;background:${ctx.colour(level + '_bg')};border-left:6px solid ${ctx.colour(level)};border-radius:4px;display:flex;align-items:center;gap:12px;font-size:17px;line-height:20px">${inner}</div>`;
+  if (!ctx.rows.n || !S.zones.length) return bar('warn', `<span>${text('nothing recorded at this time')}</span>`);
+  const told = verdictSentence(numbersAt(ctx.row, ctx.zone, ctx.order), S.templates, ctx.who[0] ?? null);
+  return bar(told.level, `<span aria-hidden="true" style="font-size:20px;font-weight:700;color:${ctx.colour(told.level)};width:20px;text-align:center">${told.icon}</span>`
+    + `<span style="display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden"><b style="color:${ctx.colour(told.level)}">${escapeHtml(told.subject)}: ${escapeHtml(told.outcome)}</b> — ${escapeHtml(told.why)}.</span>`);
+}
+
+// ---- theme: the page around decides unless told otherwise
+const prefersDark = window.matchMedia?.('(prefers-color-scheme: dark)');
+function themeWanted() {
+  if (S.theme !== 'auto') return S.theme;
+  const jupyter = document.body.dataset.jpThemeLight;
+  return jupyter ? (jupyter === 'false' ? 'dark' : 'light') : prefersDark?.matches ? 'dark' : 'light';
+}
+function dress() {
+  const wanted = themeWanted(), host = viewOf(root)?.el;
+  if (!host) return;
+  const tokens = S.themes[wanted];
+  for (const token in tokens) host.style.setProperty('--cl-' + token, tokens[token]);
+  host.style.setProperty('--cl-scheme', wanted);
+  if (wanted !== ctx.theme) {
+    ctx.theme = wanted;
+    for (const [model, attribute, token] of bindings) {
+      const old = model[attribute];
+      model[attribute] = old !== null && typeof old === 'object' ? {value: tokens[token]} : tokens[token];
+    }
+  }
+  for (const part of parts) part.script.paint?.();
+  move();
+}
+
+// ---- playing: position follows the time that passed, however long a picture takes
+let playing = false, from = 0, began = 0;
+function step(now) {
+  if (!playing) return;
+  if (!slider.document) { playing = false; return; }      // the output was closed
+  const width = slider.end - slider.start;
+  const at = from + (now - began) / 1000 / Number(speed.value) * width;
+  slider.value = Math.min(slider.end, slider.start + Math.floor((at - slider.start) / slider.step) * slider.step);
+  if (at >= slider.end) play.active = false; else requestAnimationFrame(step);
+}
+function startOrStop() {
+  const focus = deepFocus();
+  if (play.active && !playing) {
+    if (slider.value >= slider.end) slider.value = slider.start;
+    playing = true; from = slider.value; began = performance.now();
+    requestAnimationFrame((now) => { began = now; step(now); });
+  } else if (!play.active) playing = false;
+  play.label = playing ? `❚❚ ${text('Pause')}` : `▶ ${text('Play')}`;
+  move();
+  if (focus?.tagName === 'BUTTON') setTimeout(() => viewOf(play)?.shadow_el.querySelector('button')?.focus(), 40);   // a new label makes a new button
+}
+function deepFocus() {
+  let a = document.activeElement;
+  while (a?.shadowRoot?.activeElement) a = a.shadowRoot.activeElement;
+  return a;
+}
+function stepBy(direction) {           // to the next snapshot
+  play.active = false;
+  const xs = ctx.rows.x, r = rowAt(slider.value);
+  const to = direction > 0 ? xs.findIndex((x) => x > slider.value + 1e-6) : slider.value > (xs[r] ?? 0) + 1e-6 ? r : r - 1;
+  if (to >= 0) slider.value = Math.min(Math.max(xs[to], slider.start), slider.end);
+}
+
+// ---- wiring
+let asked;
+function zoomed() {
+  const [x0, x1] = ctx.range();
+  slider.setv({start: x0, end: x1, step: (x1 - x0) / S.width, value: Math.min(Math.max(slider.value, x0), x1)});
+  select(); move();
+  if (S.live) {
+    clearTimeout(asked);
+    asked = setTimeout(() => scene.compactlab_send?.({type: 'zoom', first: x0, last: x1, axis: axis.value}), 150);
+  }
+}
+let waiting = false;
+const later = (work) => { if (!waiting) { waiting = true; requestAnimationFrame(() => { waiting = false; work(); }); } };
+const whole = () => x_range.setv({start: 0, end: S.width});
+const on = (model, attributes, work) => { for (const a of attributes) model.properties[a].change.connect(work); };
+on(slider, ['value'], move);
+on(zone, ['value'], () => { select(); move(); });
+on(order, ['value'], () => { select(); move(); });
+on(axis, ['value'], () => { const t = ctx.t; whole(); select(); slider.value = Math.round(ctx.draw(t)); move(); });
+on(main, ['data'], () => later(() => { readData(); select(); move(); }));
+on(x_range, ['start', 'end'], () => later(zoomed));
+on(play, ['active'], startOrStop);
+on(speed, ['value'], () => { from = slider.value; began = performance.now(); });
+back.on_click(() => stepBy(-1)); forward.on_click(() => stepBy(1));
+for (const view of views) {
+  view.figure.on_event('tap', (event) => { if (Number.isFinite(event.x)) { play.active = false; slider.value = Math.min(Math.max(event.x, slider.start), slider.end); } });
+  view.figure.on_event('doubletap', whole);
+}
+const host = viewOf(root).el;
+host.addEventListener('click', (event) => {
+  const act = event.composedPath().find((e) => e.dataset?.act)?.dataset.act;
+  for (const part of parts) part.script[act]?.();
+});
+host.addEventListener('keydown', (event) => {
+  const target = event.composedPath()[0], tag = target.tagName, role = target.getAttribute?.('role');
+  if (tag === 'SELECT' || tag === 'INPUT' || event.ctrlKey || event.metaKey || event.altKey) return;
+  const act = {' ': () => { if (tag !== 'BUTTON') play.active = !play.active; else return false; }, ',': () => stepBy(-1), '.': () => stepBy(1),
+    ArrowLeft: () => role === 'slider' ? false : stepBy(-1), ArrowRight: () => role === 'slider' ? false : stepBy(1),
+    Home: () => role === 'slider' ? false : void (slider.value = slider.start), End: () => role === 'slider' ? false : void (slider.value = slider.end),
+    Escape: whole}[event.key];
+  if (act && act() !== false) { event.preventDefault(); event.stopPropagation(); }
+});
+// Names for those who hear the page, and no Tab stop on a figure.
+for (const [model, name] of [[zone, 'Zone'], [order, 'Order'], [axis, 'Time axis'], [speed, 'Speed'], [back, 'Step back'], [forward, 'Step on'], [slider, 'Time']])
+  for (const e of viewOf(model)?.shadow_el.querySelectorAll('select,button,[role=slider]') ?? []) e.setAttribute('aria-label', text(name));
+for (const view of views) for (const e of viewOf(view.figure)?.shadow_el.querySelectorAll('[tabindex="0"]') ?? []) e.tabIndex = -1;
+prefersDark?.addEventListener('change', dress);
+new MutationObserver(dress).observe(document.body, {attributes: true, attributeFilter: ['data-jp-theme-light']});
+new ResizeObserver(() => later(() => { select(); move(); })).observe(host);
+
+readData(); select(); dress();

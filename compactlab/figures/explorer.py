@@ -1,0 +1,326 @@
+"""The Explorer: every view of a run on one cursor, with the verdict on top, in one Bokeh document."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+from bokeh.document import Document
+from bokeh.events import DocumentReady
+from bokeh.layouts import column, row
+from bokeh.models import (
+    BoxZoomTool,
+    Button,
+    ColumnDataSource,
+    CustomJS,
+    CustomJSTickFormatter,
+    Div,
+    FixedTicker,
+    GridBox,
+    LayoutDOM,
+    Select,
+    Slider,
+    Toggle,
+    WheelZoomTool,
+)
+
+from .. import texts
+from ..metrics import TEMPLATES
+from ..texts import _
+from .contiguity import contiguity
+from .frames import ABSENT, frames
+from .indices import indices
+from .latency import latency
+from .look import THEMES, WIDGETS, ramp, words
+from .migratetypes import migratetypes
+from .phases import phases
+from .timeline import WIDTH
+from .view import Subject, View, order_index, script, subject_of, zone_index
+from .who import who
+from .work import work
+
+GUTTER = 252  # of the column of names, keys and values, in pixels
+
+_WORDS = {
+    text: _(text)
+    for text in (
+        "Free memory by block size", "usable for", "none", "Unusable free memory", "index at", "fragmentation",
+        "a block is free", "none free", "Free memory by migratetype", "not recorded for this zone",
+        "Who compacts", "now", "nobody now", "runs", "from counters, to the sample",
+        "Compaction work", "counters", "pages scanned", "pages moved", "Time per allocation", "Time to get",
+        "distribution", "over time", "got it", "fell back", "requests", "no request now", "Play", "Pause",
+        "nothing recorded at this time", "beyond the count", "pages", "Zone", "Order", "Time axis",
+        "Speed", "Step back", "Step on", "Time",
+    )
+}  # fmt: skip
+
+LACKS = {
+    "zones": _("free lists (/proc/buddyinfo)"),
+    "zoneinfo": _("watermarks and per-CPU lists (/proc/zoneinfo)"),
+    "migratetypes": _("free memory by migratetype (/proc/pagetypeinfo, as root)"),
+    "work": _("compaction work (/proc/vmstat, or compaction tracepoints)"),
+    "latency": _("allocation latency (a timed request log)"),
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A dashboard ready to be shown: live through a bridge, or packed into a page.
+
+    Attributes
+    ----------
+    root
+        The one root of the Bokeh document; it fills what holds it.
+    title
+        Name of the recording.
+    note
+        What was thinned, and what the recording lacks.
+    refine
+        ``refine(first, last, axis)``: finer rows between two drawn positions, as updates for the bridge.
+    """
+
+    root: LayoutDOM
+    title: str
+    note: str
+    refine: Callable[[float, float, str], list[dict[str, Any]]]
+
+
+def explorer(
+    run: xr.DataTree,
+    *,
+    zone: str | None = None,
+    order: int | None = None,
+    theme: str = "auto",
+    bins: int = 2000,
+    live: bool = False,
+) -> Scene:
+    """Build the Explorer's document.
+
+    Parameters
+    ----------
+    run
+        Recording or simulation.
+    zone
+        Zone to open on, such as "Normal" or "0/Normal"; the one with most free memory if None.
+    order
+        Order to open on; the pageblock order (9 if unknown) if None.
+    theme
+        "light", "dark", or "auto": as the page around it.
+    bins
+        Rows of the main source at most; longer recordings are thinned to the last snapshot of each bin, with
+        the extremes of free memory kept.
+    live
+        Whether a Python will answer when a part is zoomed into.
+
+    Raises
+    ------
+    ValueError
+        If the run has nothing that moves in time, or there is no such zone, order or theme.
+    """
+    if theme not in ("auto", *THEMES):
+        raise ValueError(f"theme: got {theme!r}, expected 'auto', 'light' or 'dark'")
+    if not any(group in run.children for group in _DRAWN):
+        raise ValueError(f"run: found nothing to draw; expected one of the groups {', '.join(_DRAWN)}")
+    subject = subject_of(run, "dark" if theme == "dark" else "light", bins)
+    opened, chosen = zone_index(subject, zone), order_index(subject, order)
+    main = ColumnDataSource({name: [values] for name, values in frames(subject).items()}, name="main")
+    views = _views(subject)
+    note = _note(run, main, live)
+    lacks = _lacks(run, {view.key for view in views})
+    controls = _controls(subject, opened, chosen)
+    verdict = words(sizing_mode="stretch_both", name="verdict")
+    axis = _time_axis(views[-1], subject)
+    for view in views:
+        view.figure.name, view.words.name = view.key, f"{view.key} words"
+    _navigation(views)
+    root = _page(
+        words(_heading(run, note), sizing_mode="stretch_width", height=36), verdict, views, controls, lacks
+    )
+    arguments = {
+        **controls, "main": main, "verdict": verdict, "x_range": subject.x_range, "time_axis": axis, "root": root,
+        "views": [{"key": view.key, "words": view.words, "figure": view.figure, "models": view.models} for view in views],
+        "cursors": [cursor for view in views for cursor in view.cursors],
+        "bindings": [list(binding) for binding in subject.paint.bindings],
+        "settings": _settings(subject, theme, live),
+    }  # fmt: skip
+    document = Document(title=f"{run.attrs.get('name', _('recording'))} · compactlab")
+    document.add_root(root)
+    start = CustomJS(args=arguments, code=_code(views))
+    root.tags = [start]  # what only the script knows belongs to the document too
+    document.js_on_event(DocumentReady, start)
+
+    def refine(first: float, last: float, axis: str) -> list[dict[str, Any]]:
+        between = (first, last, axis)
+        finer = [(main, {name: [values] for name, values in frames(subject, between).items()})]
+        for view in views:
+            finer += view.refine(between)
+        return [{"id": source.id, "data": data} for source, data in finer]
+
+    return Scene(
+        root, str(run.attrs.get("name", _("recording"))), "; ".join(filter(None, (note, lacks))), refine
+    )
+
+
+_DRAWN = ("zones", "counters", "events", "allocations", "migratetypes")
+
+
+def _views(subject: Subject) -> list[View]:
+    of_zones = [contiguity(subject), indices(subject)] if subject.zones else []
+    built = [phases(subject), *of_zones, migratetypes(subject), who(subject), work(subject), latency(subject)]
+    return [view for view in built if view is not None]
+
+
+def _lacks(run: xr.DataTree, shown: set[str]) -> str:
+    """What the recording lacks, and so what is not drawn, in one sentence."""
+    missing = [what for key, what in LACKS.items() if key not in run.children and key not in shown]
+    return _("Not in this recording: {missing}.").format(missing="; ".join(missing)) if missing else ""
+
+
+def _note(run: xr.DataTree, main: ColumnDataSource, live: bool) -> str:
+    """How many snapshots there are, and how many of them are drawn."""
+    if "zones" not in run.children:
+        return ""
+    drawn, recorded = len(main.data["t"][0]), run["zones"].sizes["time"]
+    if drawn == recorded:
+        return (
+            _("{count} snapshots").format(count=texts.count(recorded)) if recorded > 1 else _("one snapshot")
+        )
+    text = (
+        _("{drawn} of {count} snapshots drawn, zoom in for more")
+        if live
+        else _("thinned to {drawn} of {count} snapshots")
+    )
+    return text.format(drawn=texts.count(drawn), count=texts.count(recorded))
+
+
+def _heading(run: xr.DataTree, note: str) -> str:
+    kernel = f"Linux {run.attrs['kernel']}" if "kernel" in run.attrs else ""
+    facts = [html.escape(str(fact)) for fact in (kernel, run.attrs.get("machine", ""), note) if fact]
+    name = html.escape(str(run.attrs.get("title") or run.attrs.get("name", _("recording"))))
+    return (
+        f'<div style="line-height:34px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis">'
+        f'<span role="heading" aria-level="2" style="font-size:22px;font-weight:650">{name}</span>'
+        f'<span class="m" style="font-size:15px">&ensp;{" · ".join(facts)}</span></div>'
+    )
+
+
+def _controls(subject: Subject, zone: int, order: int) -> dict[str, Any]:
+    """The widgets that work without Python, by the names their script knows."""
+    look: dict[str, Any] = {"stylesheets": [WIDGETS], "margin": (0, 4, 0, 0)}
+    zones = [(str(k), _zone_title(subject, name)) for k, name in enumerate(subject.zones)]
+    orders = [
+        (str(k), f"{_('order')} {k} · {texts.order_size(k, subject.page_size)}") for k in subject.orders
+    ]
+    axes = [("phase", _("time by phase")), ("linear", _("time linear"))]
+    axes = [axis for axis in axes if axis[0] in subject.timeline.positions]
+    speeds = [("60", _("in 60 s")), ("30", _("in 30 s")), ("15", _("in 15 s")), ("5", _("in 5 s"))]
+    return {
+        "zone": Select(value=str(zone), options=zones, width=138, visible=len(zones) > 0, name="zone", **look),
+        "order": Select(value=str(order), options=orders, width=164, visible=len(zones) > 0, name="order", **look),
+        "axis": Select(value=axes[0][0], options=axes, width=146, visible=len(axes) > 1, name="axis", **look),
+        "play": Toggle(label=f"▶ {_('Play')}", button_type="primary", width=96, name="play", **look),
+        "back": Button(label="◀|", width=42, name="back", **look),
+        "forward": Button(label="|▶", width=42, name="forward", **look),
+        "speed": Select(value="30", options=speeds, width=92, name="speed", **look),
+        "slider": Slider(
+            start=0, end=WIDTH, value=0, step=1, show_value=False, title=_("time"), name="frame", height=30,
+            sizing_mode="stretch_width", stylesheets=[WIDGETS], margin=(0, 0, 0, 0),
+        ),
+    }  # fmt: skip
+
+
+def _zone_title(subject: Subject, zone: str) -> str:
+    node, _slash, name = zone.partition("/")
+    several = any(not other.startswith(f"{node}/") for other in subject.zones)
+    return f"{name} ({_('node')} {node})" if several else f"{name} {_('zone')}"
+
+
+def _time_axis(last: View, subject: Subject) -> FixedTicker:
+    """Show the time under the last row; its script sets ticks and labels."""
+    axis = last.figure.xaxis[0]
+    axis.visible = True
+    axis.ticker = FixedTicker(ticks=[])
+    subject.x_range.tags = [[], {}]
+    axis.formatter = CustomJSTickFormatter(
+        args={"names": subject.x_range}, code="return names.tags[1]?.[tick] ?? ''"
+    )
+    return axis.ticker
+
+
+def _navigation(views: list[View]) -> None:
+    """Drag to zoom in time, Ctrl and wheel too; a click moves the cursor, a double click shows all again."""
+    for view in views:
+        zoom = BoxZoomTool(dimensions="width")
+        view.figure.add_tools(zoom, WheelZoomTool(dimensions="width", modifiers={"ctrl": True}))
+        view.figure.toolbar.active_drag = zoom
+
+
+def _page(header: Div, verdict: Div, views: list[View], controls: dict[str, Any], lacks: str) -> LayoutDOM:
+    cells = []
+    for k, view in enumerate(views):
+        cells += [(view.words, k, 0), *((drawn, k, 1) for drawn in (view.figure, *view.more))]
+    rows = [view.share for view in views]
+    grid = GridBox(
+        children=cells,
+        rows=rows,
+        cols=[f"{GUTTER}px", "minmax(0,1fr)"],
+        sizing_mode="stretch_both",
+        spacing=(4, 0),
+    )
+    pickers = [controls[name] for name in ("zone", "order", "axis")]
+    buttons = row(
+        *(controls[name] for name in ("play", "back", "forward", "speed")), width=GUTTER + 66, margin=0
+    )
+    parts = [
+        row(header, *pickers, sizing_mode="stretch_width", height=36, margin=(0, 0, 4, 0)),
+        column(verdict, sizing_mode="stretch_width", height=48, margin=(0, 0, 4, 0)),
+        grid,
+    ]
+    if lacks:
+        parts.append(
+            words(
+                f'<div class="m" style="padding-top:2px">{html.escape(lacks)}</div>',
+                sizing_mode="stretch_width",
+            )
+        )
+    slide = column(controls["slider"], sizing_mode="stretch_width", margin=(9, 30, 0, 8))
+    parts.append(row(buttons, slide, sizing_mode="stretch_width", height=36, margin=(4, 0, 0, 0)))
+    return column(
+        *parts, sizing_mode="stretch_both", min_height=640, name="compactlab",
+        styles={"padding": "6px 18px", "box-sizing": "border-box", "background": "var(--cl-bg)"},
+    )  # fmt: skip
+
+
+def _settings(subject: Subject, theme: str, live: bool) -> dict[str, Any]:
+    """Plain values the script needs."""
+    timeline = subject.timeline
+    clock = subject.run.attrs["clock"]
+    return {
+        "theme": theme, "themes": THEMES, "ramps": {name: ramp(name) for name in THEMES}, "words": _WORDS,
+        "templates": TEMPLATES, "zones": [_verdict_zone(subject, zone) for zone in subject.zones],
+        "orders": subject.orders, "page_size": subject.page_size, "pageblock_order": subject.pageblock_order,
+        "absent": ABSENT, "edges": timeline.edges, "positions": timeline.positions, "start": timeline.start,
+        "end": timeline.end, "has_phases": bool(timeline.phases), "live": live, "width": WIDTH,
+        "wall": subject.run.attrs["start_ns"] / 1e6 if clock == "wall" else None,
+        "phase_starts": [start for start, _end, _name in timeline.phases],
+    }  # fmt: skip
+
+
+def _verdict_zone(subject: Subject, zone: str) -> str:
+    node, _slash, name = zone.partition("/")
+    several = len({other.partition("/")[0] for other in subject.zones}) > 1
+    return TEMPLATES["node"].format(zone=name, node=node) if several else name
+
+
+def _code(views: list[View]) -> str:
+    """One script: shared functions, each view's own, and the runtime that ties them to the controls."""
+    parts = [script("format.js"), script("verdict.js"), "const SCRIPTS = {};"]
+    parts += [f"SCRIPTS.{view.key} = {_expression(script(f'{view.key}.js'))};" for view in views]
+    return "\n".join([*parts, script("explorer.js")])
+
+
+def _expression(text: str) -> str:
+    return text.strip().removesuffix(";")

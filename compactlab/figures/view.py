@@ -1,0 +1,122 @@
+"""What every view is made of: a figure in the row of a dashboard, words beside it, and its script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import xarray as xr
+from bokeh.models import ColumnDataSource, Div, Range1d, Span
+from bokeh.plotting import figure
+
+from .. import schema
+from .look import Paint, words
+from .timeline import WIDTH, Timeline, timeline_of
+
+PMD_ORDER = 9
+"""What dashboards open on where the recording does not tell its pageblock order."""
+
+Between = tuple[float, float, str]
+"""Part of a drawn axis: first position, last position, name of the axis."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What all views of one dashboard share: the run, its time, its zones and sizes."""
+
+    run: xr.DataTree
+    timeline: Timeline
+    zones: list[str]
+    orders: list[int]
+    page_size: int | None
+    pageblock_order: int
+    paint: Paint
+    x_range: Range1d
+    bins: int
+
+    def group(self, name: str) -> xr.Dataset | None:
+        """Group of the run, or None."""
+        return self.run[name].to_dataset() if name in self.run.children else None
+
+    def figure(self, y_range: Any, **options: Any) -> tuple[figure, Span]:
+        """Figure on the shared time axis, and its cursor."""
+        drawn = self.paint.figure(
+            x_range=self.x_range, y_range=y_range, min_border_left=74, min_border_right=30, min_border_top=2,
+            min_border_bottom=2, **options,
+        )  # fmt: skip
+        drawn.xaxis.visible = False
+        # On the overlay level a moving cursor repaints nothing but itself.
+        cursor = Span(location=0, dimension="height", line_width=2, level="overlay")
+        drawn.add_layout(self.paint(cursor, line_color="ink"))
+        return drawn, cursor
+
+
+@dataclass(frozen=True)
+class View:
+    """One row of a dashboard.
+
+    ``models`` are what the view's script gets; ``script`` is the stem of a JavaScript file that holds one
+    function ``(ctx, models) => ({select, move})``: ``select`` redraws after zone, order, axis, range or
+    data changed, ``move`` follows the cursor.
+    """
+
+    key: str
+    figure: figure
+    cursors: list[Span]
+    share: str  # of the height, a CSS grid track
+    models: dict[str, Any]
+    words: Div = field(default_factory=lambda: words(sizing_mode="stretch_both"))
+    more: tuple[figure, ...] = ()  # further figures in the same row, shown in turn
+    refine: Callable[[Between], list[tuple[ColumnDataSource, dict[str, Any]]]] = lambda between: []  # noqa: ARG005
+
+
+def subject_of(run: xr.DataTree, theme: str, bins: int) -> Subject:
+    """Lay a run out for drawing."""
+    zones = run["zones"].to_dataset() if "zones" in run.children else None
+    pageblock_order = run.attrs["pageblock_order"]
+    return Subject(
+        run=run,
+        timeline=timeline_of(run),
+        zones=[str(zone) for zone in zones["zone"].values] if zones is not None else [],
+        orders=[int(order) for order in zones["order"].values] if zones is not None else list(range(11)),
+        page_size=schema.page_size(run),
+        pageblock_order=PMD_ORDER if pageblock_order == "unknown" else int(pageblock_order),
+        paint=Paint(theme),
+        x_range=Range1d(0, WIDTH, bounds=(0, WIDTH)),
+        bins=bins,
+    )
+
+
+def zone_index(subject: Subject, zone: str | None) -> int:
+    """Zone to open on: the one asked for, or the one that had most memory free."""
+    zones = subject.group("zones")
+    if zones is None:
+        return 0
+    if zone is None:
+        return int(zones["free_pages"].max("time").to_numpy().argmax())
+    names = [str(name) for name in zones["zone_name"].values]
+    for known in (subject.zones, names):
+        if zone in known:
+            return known.index(zone)
+    raise ValueError(f"zone: got {zone!r}, expected one of {', '.join(subject.zones)}")
+
+
+def order_index(subject: Subject, order: int | None) -> int:
+    """Order to open on: the one asked for, or the pageblock order."""
+    if order is None:
+        return min(subject.pageblock_order, max(subject.orders))
+    if order not in subject.orders:
+        raise ValueError(f"order: got {order!r}, expected {min(subject.orders)} to {max(subject.orders)}")
+    return order
+
+
+def steps(*names: str) -> ColumnDataSource:
+    """Source of step areas, with a first value: BokehJS (3.9) never ends painting a step area of no points."""
+    return ColumnDataSource({name: [0.0, 0.0] for name in names})
+
+
+def script(name: str) -> str:
+    """Text of a JavaScript file beside this module."""
+    return (files(__package__) / name).read_text(encoding="utf-8")

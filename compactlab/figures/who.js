@@ -1,0 +1,18 @@
+// Who compacts, lane by lane.
+(ctx, m) => ({
+  select() {
+    const d = m.source.data, starts = Array.from(d.start), ends = Array.from(d.end);
+    m.source.data = {...d, x0: starts.map((t) => ctx.draw(t)), x1: ends.map((t) => ctx.draw(t)), from: starts.map((t) => ctx.clock(t)),
+      span: starts.map((t, k) => ctx.duration(ends[k] - t) + (d.joined[k] > 1 ? ` (${d.joined[k]} ${ctx.text('runs')})` : ''))};
+    const e = m.marks.data;
+    m.marks.data = {...e, x: e.t.map((t) => ctx.draw(t)), when: e.t.map((t) => ctx.clock(t))};
+  },
+  move(words) {
+    const d = m.source.data, [from, to] = ctx.around(), now = new Set();
+    for (let k = 0; k < d.who.length; k++) if (d.start[k] <= to && d.end[k] >= from) now.add(d.who[k]);
+    ctx.who = [...now];
+    const names = ctx.who.map((name) => m.lanes[name]).join(' + ');
+    words(`<h3>${ctx.text('Who compacts')}</h3><span class=m>${names ? `${ctx.text('now')}: <b style="color:${ctx.colour('ink')}">${names}</b>` : ctx.text('nobody now')}`
+      + `${m.origin === 'counters' ? `<br>${ctx.text('from counters, to the sample')}` : ''}</span>`);
+  },
+})

@@ -1,0 +1,57 @@
+"""What a metric is given: a run, or a bare array of free blocks; and which sample was valid when."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+
+def group(run: xr.DataTree, name: str) -> xr.Dataset | None:
+    """One group of a run, or None if the recording has none."""
+    return run[name].to_dataset() if name in run.children else None
+
+
+def free_blocks(source: xr.DataTree | xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """`nr_free` with dims (..., order) and, of the same shape, whether each cell was listed.
+
+    Raises
+    ------
+    ValueError
+        If the run has no free lists, or the array no dimension `order`.
+    """
+    if isinstance(source, xr.DataTree):
+        zones = group(source, "zones")
+        if zones is None:
+            found = ", ".join(source.children) or "nothing"
+            raise ValueError(
+                f"run: found {found}; expected the group 'zones'. Record /proc/buddyinfo as well"
+            )
+        return zones.nr_free, zones.present
+    if not isinstance(source, xr.DataArray) or source.dims[-1:] != ("order",):
+        found = f"dimensions {source.dims}" if isinstance(source, xr.DataArray) else type(source).__name__
+        raise ValueError(
+            f"found {found}; expected a run, or free blocks per order with dimensions (..., order)"
+        )
+    return source, xr.ones_like(source, dtype=bool)
+
+
+def sample_at(samples: np.ndarray, elapsed: np.ndarray) -> np.ndarray:
+    """For each moment, the last sample at or before it; the first one where there is none.
+
+    Parameters
+    ----------
+    samples
+        Sorted moments of the samples. Unit: ns.
+    elapsed
+        Moments asked for. Unit: ns.
+
+    Returns
+    -------
+        Positions in `samples`, shape of `elapsed`.
+
+    Examples
+    --------
+    >>> sample_at(np.array([10, 20]), np.array([5, 10, 19, 99])).tolist()
+    [0, 0, 0, 1]
+    """
+    return np.maximum(np.searchsorted(samples, elapsed, side="right") - 1, 0)

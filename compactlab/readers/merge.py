@@ -1,0 +1,361 @@
+"""Several files of one machine to one run."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from compactlab import schema
+
+from .errors import ParseError
+from .lines import zone_rank
+from .recording import Recording
+from .trace import locate
+
+_ONE_MACHINE = "Read the files of each machine into a run of its own"
+_DIMENSION = {"events": "event", "allocations": "allocation"}
+
+
+def merge(
+    recordings: list[Recording],
+    name: str,
+    page_size: int | None,
+    provenance: list[dict[str, str | int]],
+    facts: dict[str, str | int],
+) -> xr.DataTree:
+    """Put recordings on one clock, their groups together, and say what is known of the machine.
+
+    Raises
+    ------
+    ParseError
+        If the files cannot come from one machine, or their clocks cannot be brought together.
+    """
+    facts = facts | _same_machine(recordings)
+    _same_size(recordings)
+    if page_size is not None:
+        facts |= {"page_size": page_size}
+    problems = [problem for recording in recordings for problem in recording.problems]
+    clock = _one_clock(recordings, problems)
+    groups = {}
+    for group in schema.GROUPS:
+        parts = [
+            (recording.name, recording.groups[group]) for recording in recordings if group in recording.groups
+        ]
+        if parts:
+            groups[group] = _join(group, parts)
+    facts |= _page_size_facts(groups, facts)
+    start = min(int(_times(group, dataset).min(initial=2**63 - 1)) for group, dataset in groups.items())
+    start = 0 if start == 2**63 - 1 else start
+    if "events" in groups:
+        groups["events"] = locate(groups["events"], _spans(groups))
+    if "allocations" in groups:
+        groups["allocations"] = _with_order(groups["allocations"], facts)
+    groups = {group: _on_clock(group, dataset, start, clock) for group, dataset in groups.items()}
+    return schema.new_run(
+        groups, clock=clock, start_ns=start, provenance=provenance, problems=problems, name=name, **facts
+    )
+
+
+def _times(group: str, dataset: xr.Dataset) -> np.ndarray:
+    return dataset.start.values if group == "phases" else dataset.time.values
+
+
+def _one_clock(recordings: list[Recording], problems: list[str]) -> str:
+    """Bring all times to the wall clock where a header links the two, or leave them as they are."""
+    offsets = [recording for recording in recordings if recording.offset is not None]
+    by_clock = {recording.clock: recording.name for recording in reversed(recordings)}
+    if "wall" in by_clock and "monotonic" in by_clock:
+        if not offsets:
+            raise ParseError(
+                f"{by_clock['wall']} and {by_clock['monotonic']}",
+                "wall clock times in the one and times since boot in the other",
+                "one clock, or a recording whose header tells both",
+                "Read the two apart",
+            )
+        for recording in recordings:
+            if recording.clock == "monotonic":
+                _shift(recording, offsets[0].offset or 0)
+    clock = next((known for known in ("wall", "monotonic") if known in by_clock), "none")
+    if clock == "none":
+        _count_on(recordings, problems)
+    elif "none" in by_clock:
+        _place_unstamped(recordings, problems)
+    return clock
+
+
+def _count_on(recordings: list[Recording], problems: list[str]) -> None:
+    """Without any clock, snapshots of one kind in several files follow each other as the files do."""
+    known: dict[str, list[xr.Dataset]] = {}
+    for recording in recordings:
+        for group, dataset in recording.groups.items():
+            before = known.setdefault(group, [])
+            if before and not (group == "extfrag" and _complement(before[-1], dataset)):
+                shifted = dataset.time + int(before[-1].time.values[-1]) + 1
+                recording.groups[group] = dataset.assign_coords(time=shifted)
+                told = f"{recording.name}: has no time stamp; only the order of the files is known"
+                problems += [told] if told not in problems else []
+            before.append(recording.groups[group])
+
+
+def _complement(one: xr.Dataset, other: xr.Dataset) -> bool:
+    """Whether one holds extfrag_index and the other unusable_index."""
+    return {"fragmentation_index", "unusable_index"} <= set(one) ^ set(other)
+
+
+def _place_unstamped(recordings: list[Recording], problems: list[str]) -> None:
+    """Files without any clock stand at the start of the run, unless stamped ones hold the same."""
+    stamped = [recording for recording in recordings if recording.clock != "none"]
+    start = min(
+        int(_times(group, dataset).min(initial=2**63 - 1))
+        for recording in stamped
+        for group, dataset in recording.groups.items()
+    )
+    for recording in recordings:
+        if recording.clock != "none":
+            continue
+        for group in recording.groups:
+            for other in stamped:
+                if group in other.groups:
+                    raise ParseError(
+                        f"{recording.name} and {other.name}",
+                        f"{group} without a time stamp in the one and with stamps in the other",
+                        "time stamps in both",
+                        "Read the two apart",
+                    )
+        _shift(recording, start)
+        problems.append(f"{recording.name}: has no time stamp; it was placed at the start of the run")
+
+
+def _shift(recording: Recording, by: int) -> None:
+    for group, dataset in recording.groups.items():
+        if group == "phases":
+            recording.groups[group] = dataset.assign(start=dataset.start + by, end=dataset.end + by)
+        else:
+            recording.groups[group] = dataset.assign_coords(time=dataset.time + by)
+
+
+def _join(group: str, parts: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
+    """All files' rows of one group, in time order, identical samples once."""
+    dimension = _DIMENSION.get(group, "phase" if group == "phases" else "time")
+    if len(parts) == 1:
+        joined = parts[0][1]
+    else:
+        datasets = [
+            dataset.drop_vars(("zone_idx", "node", "zone_name"), errors="ignore") for _, dataset in parts
+        ]
+        joined = xr.concat(
+            _with_all_variables(group, datasets),
+            dimension,
+            join="outer",
+            fill_value={name: _missing(variable) for name, variable in schema.GROUPS[group].items()},
+            data_vars="all",
+            coords="minimal",
+            compat="override",
+        )
+        joined = _relabel(joined, parts)
+    if dimension == "phase":
+        return joined.isel(phase=np.argsort(joined.start.values, kind="stable"))
+    times = joined.time.values
+    if (np.diff(times) < 0).any():
+        joined = joined.isel({dimension: np.argsort(times, kind="stable")})
+    return _without_duplicates(group, joined, parts) if dimension == "time" and len(parts) > 1 else joined
+
+
+def _missing(variable: schema.Variable) -> object:
+    if variable.missing is not None:
+        return variable.missing
+    return {"b": False, "f": np.nan, "O": ""}.get(variable.dtype, 0)
+
+
+def _with_all_variables(group: str, datasets: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Give every file the variables of the others, missing throughout."""
+    dims = {str(name): array.dims for dataset in datasets for name, array in dataset.data_vars.items()}
+    axes: dict[str, xr.DataArray] = {}
+    for dataset in datasets:
+        for name, coordinate in dataset.coords.items():
+            axes.setdefault(str(name), coordinate)
+    dtypes = {str(name): array.dtype for dataset in datasets for name, array in dataset.data_vars.items()}
+    lengths = {str(name): int(size) for dataset in datasets for name, size in dataset.sizes.items()}
+    complete = []
+    for dataset in datasets:
+        for name in dims.keys() - set(dataset.data_vars):
+            needed = [axis for axis in dims[name] if axis not in dataset.sizes]
+            dataset = dataset.assign_coords({axis: axes[axis] for axis in needed if axis in axes})
+            shape = [dataset.sizes.get(axis, lengths[str(axis)]) for axis in dims[name]]
+            missing = _missing(schema.GROUPS[group][name])
+            dataset = dataset.assign({name: (dims[name], np.full(shape, missing, dtypes[name]))})
+        complete.append(dataset)
+    return complete
+
+
+def _relabel(joined: xr.Dataset, parts: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
+    """Zones in the kernel's order with their coordinates, other labels as they first came."""
+    for axis in ("migratetype", "counter"):
+        if axis in joined.dims:
+            labels = dict.fromkeys(label for _, dataset in parts for label in dataset[axis].values.tolist())
+            joined = joined.reindex({axis: np.array(list(labels), object)})
+    if "zone" not in joined.dims:
+        return joined
+    pairs = sorted(
+        {
+            (int(n), str(z))
+            for _, part in parts
+            for n, z in zip(part.node.values, part.zone_name.values, strict=True)
+        },
+        key=lambda pair: zone_rank(*pair),
+    )
+    coordinates = schema.zone_labels([node for node, _ in pairs], [name for _, name in pairs])
+    joined = joined.reindex(zone=coordinates["zone"][1]).assign_coords(coordinates)
+    indices = {
+        label: index
+        for _, part in parts
+        if "zone_idx" in part
+        for label, index in zip(part.zone.values.tolist(), part.zone_idx.values.tolist(), strict=True)
+    }
+    if indices:
+        joined["zone_idx"] = (
+            "zone",
+            np.array([indices.get(label, -1) for label in joined.zone.values.tolist()]),
+        )
+    return joined
+
+
+def _without_duplicates(group: str, joined: xr.Dataset, parts: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
+    times = joined.time.values
+    again = np.flatnonzero(np.diff(times) == 0) + 1
+    for i in again.tolist():
+        if group == "extfrag" and _fill_in(joined, i):
+            continue
+        if not joined.isel(time=[i]).equals(joined.isel(time=[i - 1])):
+            raise ParseError(
+                " and ".join(name for name, part in parts if times[i] in part.time.values),
+                f"two different samples of {group} at the same time, {times[i]} ns",
+                "one sample at a time",
+                _ONE_MACHINE,
+            )
+    return joined.isel(time=np.setdiff1d(np.arange(times.size), again))
+
+
+def _fill_in(joined: xr.Dataset, i: int) -> bool:
+    """Complete sample i-1 with the index file that sample i holds, if it is the other of the two."""
+    here, there = joined.isel(time=i), joined.isel(time=i - 1)
+    held = [
+        [name for name in ("fragmentation_index", "unusable_index") if sample[name].notnull().any()]
+        for sample in (here, there)
+    ]
+    if len(held[0]) != 1 or len(held[1]) != 1 or held[0] == held[1]:
+        return False
+    joined[held[0][0]][i - 1] = here[held[0][0]].values
+    joined["present"][i - 1] = (here.present | there.present).values
+    joined["same"][i - 1] = bool(here.same & there.same)
+    return True
+
+
+def _same_machine(recordings: list[Recording]) -> dict[str, str | int]:
+    """Facts that all files share."""
+    facts: dict[str, tuple[str, str | int]] = {}
+    for recording in recordings:
+        for fact, value in (recording.facts | _shape_facts(recording)).items():
+            known = facts.setdefault(fact, (recording.name, value))
+            if known[1] != value:
+                raise ParseError(
+                    f"{known[0]} and {recording.name}",
+                    f"{fact} {known[1]!r} in the one and {value!r} in the other",
+                    "files of one machine",
+                    _ONE_MACHINE,
+                )
+    zones = {name for fact, (_, value) in facts.items() if fact == "zones" for name in str(value).split(", ")}
+    if {"DMA32", "HighMem"} <= {name.split("/")[-1] for name in zones}:
+        raise ParseError(
+            recordings[0].name,
+            "zones DMA32 and HighMem",
+            "zones of one machine (no kernel has both)",
+            _ONE_MACHINE,
+        )
+    declared = schema.ATTRIBUTES
+    return {fact: value for fact, (_, value) in facts.items() if fact in declared}
+
+
+def _same_size(recordings: list[Recording]) -> None:
+    """Refuse zones that are in one file much larger than in another."""
+    managed = [(r.name, _largest(r, "zoneinfo", "managed_pages")) for r in recordings]
+    free = [(r.name, _largest(r, "zones", "free_pages")) for r in recordings]
+    for one, sizes in managed:
+        for other, pages in managed + free:
+            for zone in sizes.keys() & pages.keys():
+                if one != other and pages[zone] > 2 * sizes[zone]:
+                    raise ParseError(
+                        f"{one} and {other}",
+                        f"zone {zone} of {sizes[zone]} pages in the one, {pages[zone]} in the other",
+                        "files of one machine",
+                        _ONE_MACHINE,
+                    )
+
+
+def _largest(recording: Recording, group: str, name: str) -> dict[str, int]:
+    """Largest value of each zone, where the file has any."""
+    if group not in recording.groups or name not in recording.groups[group]:
+        return {}
+    values = recording.groups[group][name].max("time")
+    known = zip(values.zone.values.tolist(), values.values.tolist(), strict=True)
+    return {zone: pages for zone, pages in known if pages >= 0}
+
+
+def _shape_facts(recording: Recording) -> dict[str, str | int]:
+    """List what the zones themselves tell: their names and numbers of orders."""
+    facts: dict[str, str | int] = {}
+    if "zones" in recording.groups:
+        zones = recording.groups["zones"]
+        facts["zones"] = ", ".join(zones.zone.values.tolist())
+        orders = zones.present.sum("order").max("time")
+        facts |= {
+            f"number of orders of zone {label}": int(n)
+            for label, n in zip(zones.zone.values.tolist(), orders.values, strict=True)
+        }
+    return facts
+
+
+def _page_size_facts(groups: dict[str, xr.Dataset], facts: dict[str, str | int]) -> dict[str, str | int]:
+    """Page size: as recorded or given, or inferred where the zones leave one possibility."""
+    if "page_size" in facts:
+        return {"page_size_from": "recorded or given"}
+    zones = groups.get("zones", groups.get("migratetypes"))
+    if zones is None:
+        return {}
+    names = set(zones.zone_name.values.tolist())
+    if "HighMem" in names:
+        return {"page_size": 4096, "page_size_from": "inferred: only 32-bit kernels have a HighMem zone"}
+    if "DMA32" in names and zones.sizes["order"] == 11:
+        return {"page_size": 4096, "page_size_from": "inferred: 11 orders and a DMA32 zone"}
+    return {}
+
+
+def _spans(groups: dict[str, xr.Dataset]) -> dict[str, tuple[int, int]]:
+    zoneinfo = groups.get("zoneinfo")
+    if zoneinfo is None or "start_pfn" not in zoneinfo or "spanned_pages" not in zoneinfo:
+        return {}
+    first = zoneinfo.start_pfn.max("time").values
+    size = zoneinfo.spanned_pages.max("time").values
+    labels = zoneinfo.zone.values.tolist()
+    return {
+        label: (int(a), int(a + n))
+        for label, a, n in zip(labels, first, size, strict=True)
+        if a >= 0 and n > 0
+    }
+
+
+def _with_order(allocations: xr.Dataset, facts: dict[str, str | int]) -> xr.Dataset:
+    """Add the order: the recorded faults are 2 MiB each."""
+    size = facts.get("page_size")
+    order = (2 << 20).bit_length() - int(size).bit_length() if size else -1
+    return allocations.assign(order=("allocation", np.full(allocations.sizes["allocation"], order)))
+
+
+def _on_clock(group: str, dataset: xr.Dataset, start: int, clock: str) -> xr.Dataset:
+    """Absolute ns to the two times of the schema."""
+    if group == "phases":
+        return dataset.assign(start=dataset.start - start, end=dataset.end - start)
+    dimension = _DIMENSION.get(group, "time")
+    time = dataset.time.values
+    stamped = time.astype("datetime64[ns]") if clock == "wall" else time
+    return dataset.assign_coords(time=(dimension, stamped), elapsed=(dimension, time - start))

@@ -1,0 +1,153 @@
+"""One file to its groups, each with absolute times."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from . import buddyinfo, extfrag, faults, pagetypeinfo, phases, trace, vmstat, zoneinfo
+from .damage import Fault, settle
+from .errors import ParseError
+from .lines import Lines, cut_lines
+from .records import Sections, find_sections
+from .repair import repair
+from .sources import Content, stem
+from .stamps import misordered
+from .table import read_table
+
+_FORMATS = {
+    "zones": buddyinfo.parse,
+    "zoneinfo": zoneinfo.parse,
+    "extfrag": extfrag.parse,
+    "migratetypes": pagetypeinfo.parse,
+    "counters": vmstat.parse,
+}
+_EVENT = re.compile(rb"(?:#.*\n)*\d{3,} \d+ [\w-]+ \w+[ \n]")
+
+
+@dataclass
+class Recording:
+    """What one file holds; ``time`` of each group is ns on the clock of the file."""
+
+    name: str
+    clock: str  # wall, monotonic or none
+    groups: dict[str, xr.Dataset]
+    problems: list[str]
+    offset: int | None = None  # wall minus monotonic, where the file tells it
+    warnings: list[str] = field(default_factory=list)
+    facts: dict[str, str | int] = field(default_factory=dict)
+
+
+def read_content(content: Content, on_error: str) -> Recording:
+    """Read one file, whatever it holds; damaged text is mended if it cannot be read as it is.
+
+    Raises
+    ------
+    ParseError
+        If nothing, or something damaged, is found.
+    """
+    found = _read_any(content, on_error)
+    for group in [group for group, dataset in found.groups.items() if 0 in dataset.sizes.values()]:
+        del found.groups[group]
+        found.problems.append(f"{content.name}: lists no {group}")
+    if content.cut and not found.warnings:
+        found.warnings.append(content.problems[0])
+    return found
+
+
+def _read_any(content: Content, on_error: str) -> Recording:
+    header = content.data[:200].split(b"\n", 1)[0].strip().decode("ascii", "replace").split(",")
+    if set(phases.COLUMNS) <= set(header):
+        table = read_table(content.name, content.data)
+        groups = {"phases": phases.parse(table)}
+        return Recording(
+            content.name, "monotonic", groups, content.problems + table.problems, None, table.problems
+        )
+    if set(faults.COLUMNS) <= set(header):
+        table = read_table(content.name, content.data)
+        groups = {"allocations": faults.parse(table, stem(content.name))}
+        return Recording(
+            content.name, "monotonic", groups, content.problems + table.problems, None, table.problems
+        )
+    if content.data.startswith(b"# t_ns(") or _EVENT.match(content.data):
+        lines = _cut(content, content.data)
+        events = trace.parse(lines, on_error)
+        problems = content.problems + lines.problems
+        return Recording(content.name, "monotonic", {"events": events}, problems, None, lines.warnings)
+    return _read_text(content, on_error)
+
+
+def _cut(content: Content, data: bytes, numbers: np.ndarray | None = None) -> Lines:
+    return cut_lines(content.name, data, cut=content.cut, numbers=numbers)
+
+
+def _read_text(content: Content, on_error: str) -> Recording:
+    try:
+        return _read_lines(_cut(content, content.data), content, "raise")
+    except ParseError:
+        mended = repair(content.data)
+        if mended is None:
+            if on_error == "raise":
+                raise
+            return _read_lines(_cut(content, content.data), content, on_error)
+    data, numbers, done = mended
+    lines = _cut(content, data, numbers)
+    lines.problems += [f"{content.name}: {what}" for what in done]
+    return _read_lines(lines, content, on_error)
+
+
+def _read_lines(lines: Lines, content: Content, on_error: str) -> Recording:
+    sections, problems = find_sections(lines)
+    parsed = {
+        name: found for name, parse in _FORMATS.items() if (found := parse(lines, sections)) is not None
+    }
+    for found in parsed.values():
+        problems += found.faults
+        problems += _misordered(lines, sections, found.sections)
+    settled = settle(lines, problems, sections.kind.size, on_error)
+    groups = {}
+    for name, found in parsed.items():
+        kept = ~settled.dropped[found.sections]
+        dataset = found.dataset if kept.all() else found.dataset.isel(time=kept)
+        if kept.any():
+            groups[name] = dataset.assign_coords(time=sections.stamp[found.sections[kept]])
+    if not groups:
+        raise ParseError(
+            lines.name, "no record of a known kind", "at least one", "Nothing of this file can be shown"
+        )
+    facts = dict(sections.facts)
+    orders = pagetypeinfo.block_order(lines, sections)
+    if len(orders) > 1:
+        raise ParseError(
+            lines.name,
+            f"pageblock orders {sorted(orders)}",
+            "one, as all records come from one machine",
+            "Read the machines' files one by one",
+        )
+    if orders:
+        facts["pageblock_order"] = orders.pop()
+    return Recording(
+        lines.name,
+        sections.clock,
+        groups,
+        content.problems + lines.problems + _order_problem(sections, lines) + settled.problems,
+        sections.offset,
+        settled.warnings,
+        facts,
+    )
+
+
+def _misordered(lines: Lines, sections: Sections, chosen: np.ndarray) -> list[Fault]:
+    """Faults of one group's stamps, where the file has stamps."""
+    if sections.clock == "none":
+        return []
+    return misordered(lines, sections.stamp, sections.stamp_line, chosen[sections.stamp_line[chosen] >= 0])
+
+
+def _order_problem(sections: Sections, lines: Lines) -> list[str]:
+    if sections.clock != "none" or not (sections.stamp > 0).any():
+        return []
+    return [f"{lines.name}: several snapshots without time stamps; only their order is known"]

@@ -1,0 +1,90 @@
+"""Undoes what mail, logs and terminals do to pasted kernel text."""
+
+from __future__ import annotations
+
+import quopri
+import re
+
+import numpy as np
+
+_QUOTED_PRINTABLE = re.compile(rb"=20\r?$|=\r?$|=3D", re.M)
+_QUOTE = re.compile(rb"(?:>(?!\d) ?)+")
+_PREFIX = re.compile(
+    rb"\s*\S.*?(?=Node +\d+, zone|Page block order:|Pages per block:|Free pages count per"
+    rb"|Number of (?:mixed )?blocks)"
+    rb"|\s+(?=Node +\d+, zone)"
+)
+_NUMBERS = re.compile(rb"\s*>?[\d.-]+(?:\s+>?[\d.-]+)*\s*")
+_WORDS = re.compile(rb"\s*[A-Z]\w+(?:\s+[A-Z]\w+)*\s*")
+_ROW = re.compile(rb"Node +\d+, zone|Free pages count")
+_UNFINISHED = re.compile(rb"Node +\d+,(?: zone)?$|Node .*(?:,|\btype)$")
+
+
+def repair(content: bytes) -> tuple[bytes, np.ndarray, list[str]] | None:
+    """Undo known damage.
+
+    Returns
+    -------
+        The mended text, the line number in ``content`` of each of its lines, and what was done
+        in words; None if nothing was found to mend.
+    """
+    lines = [(number, line.rstrip(b"\r")) for number, line in enumerate(content.split(b"\n"), 1)]
+    done: list[str] = []
+    for what, mend in (
+        ("mail quotes were removed", _unquote),
+        ("quoted-printable was decoded", _decode),
+        ("prefixes before the rows were removed", _strip_prefixes),
+        ("wrapped rows were joined", _join_rows),
+    ):
+        mended = mend(lines)
+        if mended != lines:
+            lines, done = mended, [*done, what]
+    if not done:
+        return None
+    return b"\n".join(line for _, line in lines), np.array([number for number, _ in lines]), done
+
+
+_Numbered = list[tuple[int, bytes]]
+
+
+def _unquote(lines: _Numbered) -> _Numbered:
+    return [
+        (number, line[match.end() :] if (match := _QUOTE.match(line)) else line) for number, line in lines
+    ]
+
+
+def _decode(lines: _Numbered) -> _Numbered:
+    if not any(_QUOTED_PRINTABLE.search(line) for _, line in lines):
+        return lines
+    decoded: _Numbered = []
+    soft = False
+    for number, line in lines:
+        text = quopri.decodestring(line.removesuffix(b"="))
+        if soft:
+            number, begun = decoded.pop()
+            text = begun + text
+        soft = line.endswith(b"=")
+        decoded.append((number, text))
+    return decoded
+
+
+def _strip_prefixes(lines: _Numbered) -> _Numbered:
+    return [
+        (number, line[match.end() :] if (match := _PREFIX.match(line)) else line) for number, line in lines
+    ]
+
+
+def _join_rows(lines: _Numbered) -> _Numbered:
+    joined: _Numbered = []
+    for number, line in lines:
+        before = joined[-1][1] if joined else b""
+        continues = (
+            _ROW.match(before)
+            and _NUMBERS.fullmatch(line)
+            and not re.fullmatch(rb"\s*\d{9,}(\.\d+)?\s*", line)
+        ) or (before.startswith(b"Number of") and _WORDS.fullmatch(line))
+        if continues or (_UNFINISHED.match(before.rstrip()) and line.strip()):
+            joined[-1] = (joined[-1][0], before.rstrip() + b" " + line.lstrip())
+        else:
+            joined.append((number, line))
+    return joined

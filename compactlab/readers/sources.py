@@ -1,0 +1,110 @@
+"""Where recordings come from: paths, folders, archives, open files, bytes or the text itself."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+Source = str | os.PathLike[str] | bytes | IO[str] | IO[bytes]
+
+
+@dataclass
+class Content:
+    """One file, unpacked."""
+
+    name: str
+    data: bytes
+    provenance: dict[str, str | int]
+    cut: bool = False  # its archive ends too early
+    problems: list[str] = field(default_factory=list)
+    alone: bool = True  # asked for by name, not found in a folder
+
+
+def load(source: Source | Iterable[Source]) -> tuple[str, list[Content]]:
+    """Unpack all of a source: a short name for it, and its files."""
+    if isinstance(source, (str, bytes, os.PathLike)) or hasattr(source, "read"):
+        return _load_one(source)  # type: ignore[arg-type]
+    loaded = [_load_one(each) for each in source]
+    if not loaded:
+        raise ValueError("read: got no files; give at least one path")
+    return loaded[0][0], [content for _, contents in loaded for content in contents]
+
+
+def _load_one(source: Source) -> tuple[str, list[Content]]:
+    if isinstance(source, bytes):
+        return "recording", [unpack("text", source)]
+    if isinstance(source, str) and ("\n" in source or not source.strip()):
+        return "recording", [unpack("text", source.encode("utf-8", "surrogateescape"))]
+    if isinstance(source, (str, os.PathLike)):
+        return _load_path(Path(source).expanduser())
+    content = source.read()
+    name = Path(str(getattr(source, "name", "text"))).name
+    return stem(name), [unpack(name, content.encode() if isinstance(content, str) else content)]
+
+
+def _load_path(path: Path) -> tuple[str, list[Content]]:
+    if path.is_dir():
+        files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+        contents = [unpack(each.name, each.read_bytes()) for each in files]
+        for content in contents:
+            content.alone = False
+        return path.resolve().name, contents
+    if not path.exists():
+        raise FileNotFoundError(
+            f"read: no file or folder {str(path)!r} (from {os.getcwd()}); "
+            "check the path, or pass recorded text itself with its line breaks"
+        )
+    return stem(path.name), [unpack(path.name, path.read_bytes())]
+
+
+def stem(name: str) -> str:
+    """File name without its endings.
+
+    >>> stem("series.txt.gz")
+    'series'
+    """
+    return name.split(".")[0] or name
+
+
+def unpack(name: str, packed: bytes) -> Content:
+    """Decompress what is gzip by content, and note where it came from."""
+    provenance: dict[str, str | int] = {
+        "file": name,
+        "sha256": hashlib.sha256(packed).hexdigest(),
+        "bytes": len(packed),
+    }
+    content = Content(name, packed, provenance)
+    if packed.startswith(b"\x1f\x8b"):
+        content.data, content.cut = _gunzip(packed)
+        if content.cut:
+            content.problems.append(f"{name}: the archive ends too early; what it still holds was read")
+    if content.data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        content.data = content.data.decode("utf-16", "replace").encode()
+        content.problems.append(f"{name}: UTF-16 was turned to UTF-8")
+    if content.data.startswith(b"\xef\xbb\xbf"):
+        content.data = content.data[3:]
+        content.problems.append(f"{name}: a byte order mark was removed")
+    if b"\r\n" in content.data[:4096]:
+        content.problems.append(f"{name}: line ends of DOS were accepted")
+    return content
+
+
+def _gunzip(packed: bytes) -> tuple[bytes, bool]:
+    """All members of a gzip archive as far as they are whole, and whether something is missing."""
+    out = io.BytesIO()
+    while packed.startswith(b"\x1f\x8b"):
+        member = zlib.decompressobj(wbits=31)
+        try:
+            out.write(member.decompress(packed))
+        except zlib.error:
+            return out.getvalue(), True
+        if not member.eof:
+            return out.getvalue(), True
+        packed = member.unused_data.lstrip(b"\0")
+    return out.getvalue(), False

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Install what the tests need, and pass them: lint, types, import layers, tests with a real browser.
+set -eu
+cd "$(dirname "$0")/.."
+
+browser() { command -v "${CHROMIUM:-chromium}" || command -v chromium-browser; }
+missing=
+browser >/dev/null || missing="chromium fonts-dejavu-core"
+[ -d .venv ] || python3 -c "import ensurepip" 2>/dev/null || missing="$missing python3-venv"
+if [ -n "$missing" ]; then
+    as_root=$([ "$(id -u)" = 0 ] || echo sudo)
+    $as_root apt-get update -q
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+fi
+CHROMIUM=$(browser)
+export CHROMIUM COMPACTLAB_REQUIRE_BROWSER=1 JUPYTER_PLATFORM_DIRS=1
+
+[ -d .venv ] || python3 -m venv .venv
+.venv/bin/python -m pip install -q -e ".[notebook,dev]" -c constraints.txt
+PATH="$PWD/.venv/bin:$PATH"
+set -x
+ruff check
+ruff format --check
+mypy
+lint-imports
+python -m pytest "$@"
