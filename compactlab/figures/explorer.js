@@ -9,9 +9,9 @@ const escapeHtml = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt
 function writer(div) {
   let last, element;
   return (html) => {
-    const markup = viewOf(div)?.markup_el;
-    if (!markup || (html === last && markup === element)) return;
-    markup.innerHTML = html; markup.style.width = '100%'; last = html; element = markup;
+    if (!element?.isConnected) { element = viewOf(div)?.markup_el; last = undefined; }
+    if (!element || html === last) return;
+    element.innerHTML = html; element.style.width = '100%'; last = html;
   };
 }
 
@@ -179,7 +179,7 @@ function step(now) {
   if (!slider.document) { playing = false; return; }      // the output was closed
   const width = slider.end - slider.start;
   const at = from + (now - began) / 1000 / Number(speed.value) * width;
-  slider.value = Math.min(slider.end, slider.start + Math.floor((at - slider.start) / slider.step) * slider.step);
+  slider.value = Math.min(slider.end, at);               // between the slider's steps too, or slow playing would stutter
   if (at >= slider.end) play.active = false; else requestAnimationFrame(step);
 }
 function startOrStop() {

@@ -198,7 +198,7 @@ def _note(run: xr.DataTree, main: ColumnDataSource, live: bool) -> str:
 
 def _heading(run: xr.DataTree, note: str) -> str:
     kernel = f"Linux {run.attrs['kernel']}" if "kernel" in run.attrs else ""
-    facts = [html.escape(str(fact)) for fact in (kernel, run.attrs.get("machine", ""), note) if fact]
+    facts = [html.escape(str(fact)) for fact in (note, kernel, run.attrs.get("machine", "")) if fact]
     name = html.escape(str(run.attrs.get("title") or run.attrs.get("name", _("recording"))))
     return (
         f'<div style="line-height:34px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis">'

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import xarray as xr
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 
 from ..metrics import compaction_runs
@@ -23,6 +26,22 @@ MARKS = {
     "mm_vmscan_kswapd_wake": ("triangle", "kcompactd"),
 }
 MOST = 2000
+"""Bars and marks that are drawn apart."""
+
+
+@dataclass
+class _Bar:
+    """One run of compaction, or several that are drawn as one."""
+
+    who: str
+    start: float
+    end: float
+    status: str
+    zone: str
+    joined: int = 1
+
+    def join(self, later: _Bar) -> None:
+        self.end, self.status, self.joined = max(self.end, later.end), "", self.joined + 1
 
 
 def who(subject: Subject) -> View | None:
@@ -55,51 +74,54 @@ def who(subject: Subject) -> View | None:
     return View("who", drawn, [cursor], share, models)
 
 
-def _bars(subject: Subject, runs: object, lane: dict[str, float]) -> ColumnDataSource:
-    """Runs, those of one lane that are drawn less than half a position apart joined to one bar."""
-    bars: list[list[object]] = []
-    last: dict[str, list[object]] = {}
+def _bars(subject: Subject, runs: xr.Dataset, lane: dict[str, float]) -> ColumnDataSource:
+    """Runs as bars; where there are very many, those of one lane that would touch are joined to one."""
     axis = next(iter(subject.timeline.positions))
-    columns = (runs[name].values for name in ("who", "start", "end", "status", "zone"))  # type: ignore[index]
-    gap = 0.0 if len(runs["who"]) <= MOST else 1.0  # type: ignore[index]
+    gap = 0.0 if runs.sizes["run"] <= MOST else 1.0
+    bars: list[_Bar] = []
+    last: dict[str, _Bar] = {}
+    columns = (runs[name].to_numpy() for name in ("who", "start", "end", "status", "zone"))
     for name, start, end, status, zone in zip(*columns, strict=True):
-        begin, finish = start / 1e9, end / 1e9
-        bar = last.get(name)
-        near = bar is not None and np.diff(subject.timeline.draw(np.array([bar[2], begin]), axis))[0] < gap
-        if bar is not None and near:
-            bar[2], bar[3] = max(float(bar[2]), finish), ""  # type: ignore[arg-type]
-            bar[5] = int(bar[5]) + 1  # type: ignore[call-overload]
-        else:
-            last[name] = [name, begin, finish, str(status), str(zone), 1]
-            bars.append(last[name])
-    names, begins, ends, statuses, zones, joined = zip(*bars, strict=True) if bars else ([],) * 6
-    size = len(bars)
+        bar = _Bar(str(name), start / 1e9, end / 1e9, str(status), str(zone))
+        before = last.get(bar.who)
+        if before is not None:
+            ends = subject.timeline.draw(np.array([before.end, bar.start]), axis)
+            if ends[1] - ends[0] < gap:
+                before.join(bar)
+                continue
+        last[bar.who] = bar
+        bars.append(bar)
+    blank = [""] * len(bars)
     return ColumnDataSource(
         {
-            "who": list(names), "start": np.array(begins, float), "end": np.array(ends, float), "status": list(statuses),
-            "zone": list(zones), "joined": np.array(joined, np.int32), "y": [lane[str(name)] for name in names],
-            "x0": np.zeros(size), "x1": np.zeros(size), "from": [""] * size, "span": [""] * size,
+            "who": [bar.who for bar in bars],
+            "start": np.array([bar.start for bar in bars], float),
+            "end": np.array([bar.end for bar in bars], float),
+            "status": [bar.status for bar in bars],
+            "zone": [bar.zone for bar in bars],
+            "joined": [bar.joined for bar in bars],
+            "y": [lane[bar.who] for bar in bars],
+            **{name: np.zeros(len(bars)) for name in ("x0", "x1")},
+            **dict.fromkeys(("from", "span"), blank),
         }
-    )  # fmt: skip
+    )
 
 
 def _marks(subject: Subject, lane: dict[str, float]) -> ColumnDataSource:
     """Single events worth a mark in their lane."""
+    marks: list[tuple[float, float, str, str]] = []
     events = subject.group("events")
-    columns: dict[str, list[object]] = {"t": [], "y": [], "marker": [], "name": [], "order": []}
     if events is not None:
-        wanted = [str(name) in MARKS and MARKS[str(name)][1] in lane for name in events["name"].values]
+        wanted = [name in MARKS and MARKS[name][1] in lane for name in events["name"].values]
         chosen = events.isel(event=np.flatnonzero(wanted)[:MOST])
         orders = chosen["order"].values if "order" in chosen else np.full(chosen.sizes["event"], NO_INTEGER)
         for name, elapsed, order in zip(chosen["name"].values, chosen["elapsed"].values, orders, strict=True):
-            marker, who_ = MARKS[str(name)]
+            marker, of = MARKS[name]
             detail = "" if order == NO_INTEGER else f" (order {order})"
-            for column, value in zip(
-                columns.values(),
-                (elapsed / 1e9, lane[who_], marker, f"{name}{detail}", int(order)),
-                strict=True,
-            ):
-                column.append(value)
-    del columns["order"]
-    size = len(columns["t"])
-    return ColumnDataSource({**columns, "x": [0.0] * size, "when": [""] * size})
+            marks.append((elapsed / 1e9, lane[of], marker, f"{name}{detail}"))
+    columns = dict(zip(("t", "y", "marker", "name"), zip(*marks, strict=True), strict=True)) if marks else {}
+    empty = dict.fromkeys(("t", "y", "marker", "name"), ())
+    return ColumnDataSource(
+        {name: list(values) for name, values in (empty | columns).items()}
+        | {"x": [0.0] * len(marks), "when": [""] * len(marks)}
+    )

@@ -30,7 +30,7 @@ def merge(
     ParseError
         If the files cannot come from one machine, or their clocks cannot be brought together.
     """
-    facts = facts | _same_machine(recordings)
+    facts = _same_machine(recordings) | facts  # a description beside the files says more than their headers
     _same_size(recordings)
     if page_size is not None:
         facts |= {"page_size": page_size}
@@ -278,10 +278,11 @@ def _same_machine(recordings: list[Recording]) -> dict[str, str | int]:
 
 def _same_size(recordings: list[Recording]) -> None:
     """Refuse zones that are in one file much larger than in another."""
-    managed = [(r.name, _largest(r, "zoneinfo", "managed_pages")) for r in recordings]
+    # Not managed_pages: kernels that initialise memory lazily manage more of it by and by.
+    present = [(r.name, _largest(r, "zoneinfo", "present_pages")) for r in recordings]
     free = [(r.name, _largest(r, "zones", "free_pages")) for r in recordings]
-    for one, sizes in managed:
-        for other, pages in managed + free:
+    for one, sizes in present:
+        for other, pages in present + free:
             for zone in sizes.keys() & pages.keys():
                 if one != other and pages[zone] > 2 * sizes[zone]:
                     raise ParseError(
