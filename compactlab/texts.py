@@ -62,7 +62,7 @@ def memory(pages: float, page_size: int | None) -> str:
     '300 pages'
     """
     if page_size is None:
-        return f"{count(pages)}{NO_BREAK}pages"
+        return f"{count(pages)}{NO_BREAK}{'page' if pages == 1 else 'pages'}"
     size = pages * page_size
     for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >= 1 << shift:

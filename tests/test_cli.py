@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
+import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
 
 import compactlab
 from compactlab import cli, datasets
@@ -126,6 +128,18 @@ def test_notebooks__are_copied_once_and_never_overwritten(tmp_path, monkeypatch)
         "01_first.ipynb": "mine",
         "02_second.ipynb": "shipped",
     }
+
+
+def test_lab__trusts_what_is_shipped_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    cli._trust_shipped()
+    notary = NotebookNotary()
+    for file in (ROOT / "notebooks").glob("*.ipynb"):
+        notebook = nbformat.read(file, as_version=4)
+        assert notary.check_signature(notebook)
+        notebook.cells[0].source += " changed"
+        assert not notary.check_signature(notebook)
+    notary.store.close()
 
 
 def test_lab__printed_address_opens_the_first_notebook(tmp_path):

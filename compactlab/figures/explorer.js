@@ -123,10 +123,19 @@ function rowAt(x) {                    // last drawn snapshot at or before a pos
   return Math.max(a - 1, 0);
 }
 
+// At once, so that all panels and words move in one picture; Bokeh would paint each when its turn comes.
+function paintCursor({cursor, figure}, x) {
+  const plot = viewOf(figure);
+  if (!plot || plot.is_paused) { cursor.location = x; return; }
+  cursor.setv({location: x}, {silent: true});
+  plot.invalidate_painters(cursor);
+  plot.paint();
+}
+
 function move() {
   const x = slider.value;
   ctx.t = ctx.seconds(x); ctx.row = rowAt(x);
-  for (const cursor of cursors) cursor.location = x;
+  for (const view of views) paintCursor(view, x);
   for (const part of parts) if (ctx.rows.n || !['contiguity', 'indices'].includes(part.key)) part.script.move(part.write);
   writeVerdict(verdictBar());
 }

@@ -141,8 +141,7 @@ def explorer(
     )
     arguments = {
         **controls, "main": main, "verdict": verdict, "x_range": subject.x_range, "time_axis": axis, "root": root,
-        "views": [{"key": view.key, "words": view.words, "figure": view.figure, "models": view.models} for view in views],
-        "cursors": [cursor for view in views for cursor in view.cursors],
+        "views": [{"key": view.key, "words": view.words, "figure": view.figure, "cursor": view.cursor, "models": view.models} for view in views],
         "bindings": [list(binding) for binding in subject.paint.bindings],
         "settings": _settings(subject, theme, live),
     }  # fmt: skip

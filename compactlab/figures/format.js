@@ -18,7 +18,7 @@ function formatSignificant(value) {
 }
 
 function formatMemory(pages, pageSize) {
-  if (pageSize === null) return formatCount(pages) + NO_BREAK + 'pages';
+  if (pageSize === null) return formatCount(pages) + NO_BREAK + (pages === 1 ? 'page' : 'pages');
   const size = pages * pageSize;
   for (const [unit, shift] of [['GiB', 30], ['MiB', 20], ['KiB', 10]]) {
     if (size >= 2 ** shift) return formatSignificant(size / 2 ** shift) + NO_BREAK + unit;

@@ -69,4 +69,4 @@ def indices(subject: Subject) -> View:
         "columns": COLUMNS,
         "absent": ABSENT,
     }
-    return View("indices", drawn, [cursor], "minmax(74px,1.35fr)", models)
+    return View("indices", drawn, cursor, "minmax(74px,1.35fr)", models)

@@ -57,7 +57,7 @@ def migratetypes(subject: Subject) -> View | None:
         "orders": group.sizes["order"], "zones": len(zones),
     }  # fmt: skip
     return View(
-        "migratetypes", drawn, [cursor], "minmax(88px,1.2fr)", models,
+        "migratetypes", drawn, cursor, "minmax(88px,1.2fr)", models,
         refine=lambda between: [(rows, _rows(subject, group, between))],
     )  # fmt: skip
 

@@ -64,7 +64,7 @@ class View:
 
     key: str
     figure: figure
-    cursors: list[Span]
+    cursor: Span
     share: str  # of the height, a CSS grid track
     models: dict[str, Any]
     words: Div = field(default_factory=lambda: words(sizing_mode="stretch_both"))

@@ -71,7 +71,7 @@ def who(subject: Subject) -> View | None:
     drawn.add_tools(HoverTool(renderers=[dots], tooltips=[("event", "@name"), ("at", "@when")]))
     models = {"source": source, "marks": marks, "lanes": LANES, "origin": runs.attrs["from"]}
     share = "minmax(46px,.9fr)" if len(active) > 2 else "minmax(42px,.8fr)"
-    return View("who", drawn, [cursor], share, models)
+    return View("who", drawn, cursor, share, models)
 
 
 def _bars(subject: Subject, runs: xr.Dataset, lane: dict[str, float]) -> ColumnDataSource:

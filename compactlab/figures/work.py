@@ -33,7 +33,7 @@ def work(subject: Subject) -> View | None:
     )
     models = {"source": source, "steps": drawn_steps, "y": y_range, "origin": origin}
     return View(
-        "work", drawn, [cursor], "minmax(52px,1fr)", models,
+        "work", drawn, cursor, "minmax(52px,1fr)", models,
         refine=lambda between: [(source, _rates(subject, origin, between))],
     )  # fmt: skip
 
