@@ -78,7 +78,7 @@ function readData() {
   for (const [name, [values]] of Object.entries(main.data)) data[name] = values;
 }
 
-const parts = views.map((view) => ({...view, write: writer(view.words), script: SCRIPTS[view.key](ctx, view.models)}));
+const parts = views.map((view) => ({...view, plot: viewOf(view.figure), write: writer(view.words), script: SCRIPTS[view.key](ctx, view.models)}));
 const writeVerdict = writer(verdict);
 
 // ---- drawing
@@ -124,9 +124,8 @@ function rowAt(x) {                    // last drawn snapshot at or before a pos
 }
 
 // At once, so that all panels and words move in one picture; Bokeh would paint each when its turn comes.
-function paintCursor({cursor, figure}, x) {
-  const plot = viewOf(figure);
-  if (!plot || plot.is_paused) { cursor.location = x; return; }
+function paintCursor({cursor, plot}, x) {
+  if (plot.is_paused) { cursor.location = x; return; }
   cursor.setv({location: x}, {silent: true});
   plot.invalidate_painters(cursor);
   plot.paint();
@@ -135,7 +134,7 @@ function paintCursor({cursor, figure}, x) {
 function move() {
   const x = slider.value;
   ctx.t = ctx.seconds(x); ctx.row = rowAt(x);
-  for (const view of views) paintCursor(view, x);
+  for (const part of parts) paintCursor(part, x);
   for (const part of parts) if (ctx.rows.n || !['contiguity', 'indices'].includes(part.key)) part.script.move(part.write);
   writeVerdict(verdictBar());
 }

@@ -130,7 +130,11 @@ def _widths(edges: np.ndarray, phases: list[tuple[float, float, str]]) -> np.nda
     """Width of each stretch between edges: grows with its duration, holds its name where it can."""
     durations = np.diff(edges)
     names = {start: label(name) for start, _, name in phases}
+    moment = (
+        durations.sum() / 5000
+    )  # what is shorter is an instant, such as a write to a sysctl: no room for its name
     least = np.array([_name_width(names[edge]) if edge in names else 0.0 for edge in edges[:-1]])
+    least = np.where(durations < moment, np.minimum(least, _name_width("")), least)
     least *= min(1.0, 0.9 * WIDTH / least.sum())
     grown = durations**0.45
     widths = least + grown / grown.sum() * (WIDTH - least.sum())

@@ -3,7 +3,7 @@
   const rate = (v) => v < .5 ? '0' : v >= 1e6 ? (v / 1e6).toFixed(1) + '\u00a0M/s' : v >= 1e3 ? (v / 1e3).toFixed(v < 1e4 ? 1 : 0) + '\u00a0k/s' : v.toFixed(0) + '/s';
   return {
     select() {
-      const d = m.source.data, n = d.t.length, [x0, x1] = ctx.range(); let most = 1;
+      const d = m.source.data, n = d.t.length, [x0, x1] = ctx.range(); let most = 1000;
       const x = Array.from(d.t, (t) => ctx.draw(t)), scanned = Array.from(d.scanned), migrated = Array.from(d.migrated);
       for (let k = 0; k < n; k++) if (x[k] <= x1 && (k + 1 === n || x[k + 1] >= x0)) most = Math.max(most, scanned[k], migrated[k]);
       m.steps.data = {x, zero: new Array(n).fill(0), scanned, migrated, when: Array.from(d.t, (t) => ctx.clock(t)),

@@ -1,0 +1,97 @@
+"""Run the notebooks of this folder and keep what they print, the same bytes every time.
+
+    python notebooks/rebuild.py                 every notebook
+    python notebooks/rebuild.py 01*.ipynb       those named
+    python notebooks/rebuild.py --check         write nothing; fail and show what would change
+
+The output of a cell tagged ``this-machine`` depends on where it runs: once there, it is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import hashlib
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parent
+LIVE = "The live dashboard stands here when this cell is run."
+WIDGET = "application/vnd.jupyter.widget-view+json"
+SECONDS = 120
+
+
+def rebuilt(path: Path) -> str:
+    """Execute a notebook in an empty folder; its text as it should be in the file."""
+    notebook = nbformat.read(path, as_version=4)
+    kept = {cell.id: cell.outputs for cell in notebook.cells if _is_of_this_machine(cell) and cell.outputs}
+    with TemporaryDirectory() as folder:
+        NotebookClient(
+            notebook,
+            timeout=SECONDS,
+            kernel_name="python3",
+            resources={"metadata": {"path": folder}},
+            record_timing=False,
+            store_widget_state=False,
+            coalesce_streams=True,
+        ).execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            _without_widget(output)
+        if cell.id in kept:
+            cell.outputs = kept[cell.id]
+    notebook.metadata["language_info"] = {"name": "python"}  # not the version that happened to run
+    return nbformat.writes(notebook) + "\n"
+
+
+def _is_of_this_machine(cell: nbformat.NotebookNode) -> bool:
+    return "this-machine" in cell.metadata.get("tags", [])
+
+
+def _without_widget(output: nbformat.NotebookNode) -> None:
+    """A widget lives as long as its kernel: leave a line for those who only read."""
+    data = output.get("data", {})
+    if data.pop(WIDGET, None):
+        data["text/plain"] = LIVE
+
+
+def difference(path: Path) -> str:
+    """What a rebuild would change, line by line; empty if nothing."""
+    found, expected = path.read_text(encoding="utf-8"), rebuilt(path)
+    lines = difflib.unified_diff(_short(found), _short(expected), "committed", "executed now", "", "", 2, "")
+    return "\n".join([path.name, *lines]) if found != expected else ""
+
+
+def _short(text: str) -> list[str]:
+    """Lines a person can read: pictures and pages become their length and a checksum."""
+    return [
+        line
+        if len(line) < 500
+        else f"{line[:80]} ... {len(line)} characters, sha256 {hashlib.sha256(line.encode()).hexdigest()[:16]}"
+        for line in text.splitlines()
+    ]
+
+
+def main() -> int:
+    """Rebuild or check; the exit status: 0 all is well, 1 an output differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of this folder")
+    parser.add_argument("--check", action="store_true", help="change nothing; show what a rebuild would change")
+    arguments = parser.parse_args()
+    differences = []
+    for path in arguments.notebooks or sorted(FOLDER.glob("*.ipynb")):
+        if arguments.check:
+            differences.append(difference(path))
+        else:
+            path.write_text(rebuilt(path), encoding="utf-8")
+            print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
+    print(*filter(None, differences), sep="\n\n", end="")
+    return int(any(differences))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
