@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -77,7 +77,8 @@ def _of_file(chromium: Browser, folder: Path, task: str, source: str) -> list[Ro
 
     def first(page: Page) -> float:
         began = time.perf_counter()
-        compactlab.render(run, path)
+        with redirect_stdout(None):
+            compactlab.render(run, path)
         rendered = time.perf_counter() - began
         page.goto(path.as_uri(), wait_until="commit")
         return rendered + _when_painted(page) / 1000

@@ -34,6 +34,7 @@ def rebuilt(path: Path) -> str:
             notebook,
             timeout=SECONDS,
             kernel_name="python3",
+            extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": folder}},
             record_timing=False,
             store_widget_state=False,
