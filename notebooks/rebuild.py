@@ -11,18 +11,25 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import hashlib
+import re
 import sys
+from base64 import b64decode
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zlib import decompress
 
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
+from PIL.ImageSequence import Iterator
 
 FOLDER = Path(__file__).parent
 LIVE = "The live dashboard stands here when this cell is run."
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SECONDS = 120
+PACKED = re.compile("[A-Za-z0-9+/]{1000,}=*")
 
 
 def rebuilt(path: Path) -> str:
@@ -62,26 +69,33 @@ def _without_widget(output: nbformat.NotebookNode) -> None:
 
 def difference(path: Path) -> str:
     """What a rebuild would change, line by line; empty if nothing."""
-    found, expected = path.read_text(encoding="utf-8"), rebuilt(path)
-    lines = difflib.unified_diff(_short(found), _short(expected), "committed", "executed now", "", "", 2, "")
+    found, expected = _lines(path.read_text(encoding="utf-8")), _lines(rebuilt(path))
+    lines = difflib.unified_diff(found, expected, "committed", "executed now", "", "", 2, "")
     return "\n".join([path.name, *lines]) if found != expected else ""
 
 
-def _short(text: str) -> list[str]:
-    """Lines a person can read: pictures and pages become their length and a checksum."""
-    return [
-        line
-        if len(line) < 500
-        else f"{line[:80]} ... {len(line)} characters, sha256 {hashlib.sha256(line.encode()).hexdigest()[:16]}"
-        for line in text.splitlines()
-    ]
+def _lines(text: str) -> list[str]:
+    """Lines a person can compare: what is packed in base64 becomes a checksum of its content."""
+    return PACKED.sub(_checksum, text).splitlines()
+
+
+def _checksum(packed: re.Match[str]) -> str:
+    """Checksum of pixels or of unpacked text: the same for every zlib."""
+    data = b64decode(packed[0])
+    if data.startswith(b"\x89PNG"):
+        content = b"".join(frame.convert("RGB").tobytes() for frame in Iterator(Image.open(BytesIO(data))))
+    else:
+        content = decompress(data)
+    return f"({len(content)} bytes, sha256 {sha256(content).hexdigest()[:16]})"
 
 
 def main() -> int:
     """Rebuild or check; the exit status: 0 all is well, 1 an output differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of this folder")
-    parser.add_argument("--check", action="store_true", help="change nothing; show what a rebuild would change")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; show what a rebuild would change"
+    )
     arguments = parser.parse_args()
     differences = []
     for path in arguments.notebooks or sorted(FOLDER.glob("*.ipynb")):

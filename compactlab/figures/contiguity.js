@@ -14,9 +14,10 @@
         for (let o = ctx.order; o < orders; o++) usable[r] += ctx.free(r, z, o) * 2 ** o;
       }
       const low = ctx.column('low', z, sums[0]), high = ctx.column('high', z, sums[0]);
-      let most = 1;
+      let most = 0;
       for (const v of high) if (v > most) most = v;
       const unit = ctx.unitOf(most);
+      most ||= unit.pages;
       const scaled = (pages) => ctx.repeatLone(Float64Array.from(pages, (v) => v / unit.pages));
       for (let k = 0; k < edges; k++) columns['y' + k] = scaled(sums[k]);
       columns.usable = scaled(usable); columns.low = scaled(low); columns.high = scaled(high);

@@ -29,7 +29,8 @@ def contiguity(subject: Subject) -> View:
     drawn.add_tools(HoverTool(renderers=[usable], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker.desired_num_ticks = 4
     formatter = CustomJSTickFormatter(
-        args={"unit": y_range}, code="return tick + (unit.tags.length ? unit.tags[0] : '')"
+        args={"unit": y_range},
+        code="return Number(tick.toPrecision(6)) + (unit.tags.length ? unit.tags[0] : '')",
     )
     drawn.yaxis[0].formatter = formatter
     return View(

@@ -1,6 +1,7 @@
 // Ties the views to the controls: one cursor, one time axis, one theme. Runs once per opened document.
 
 const S = settings, scene = slider.document;
+const BORDER_RIGHT = 30;               // of every plot, as view.py has it
 const viewOf = (model) => scene.views_manager.find_one(model);
 const text = (words) => S.words[words] ?? words;
 const escapeHtml = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -23,24 +24,28 @@ function along(value, from, to) {
   return width > 0 ? to[a] + (value - from[a]) / width * (to[b] - to[a]) : to[a];
 }
 const pad = (n) => String(n).padStart(2, '0');
-function duration(s) {
+function duration(s, fine = false) {    // fine: to the second however long
+  if (s === 0) return '0\u00a0s';
   if (s < .001) return (s * 1e6).toFixed(0) + '\u00a0µs';
   if (s < 1) return (s * 1e3).toFixed(s < .01 ? 1 : 0) + '\u00a0ms';
   if (s < 120) return s.toFixed(s < 10 ? 2 : 1) + '\u00a0s';
   if (s < 7200) return `${Math.floor(s / 60)}\u00a0min ${pad(Math.floor(s % 60))}\u00a0s`;
-  if (s < 172800) return `${Math.floor(s / 3600)}\u00a0h ${pad(Math.floor(s % 3600 / 60))}\u00a0min`;
-  return `${Math.floor(s / 86400)}\u00a0d ${Math.floor(s % 86400 / 3600)}\u00a0h`;
+  const seconds = fine ? ` ${pad(Math.floor(s % 60))}\u00a0s` : '', minutes = ` ${pad(Math.floor(s % 3600 / 60))}\u00a0min`;
+  if (s < 172800) return `${Math.floor(s / 3600)}\u00a0h${minutes}${seconds}`;
+  return `${Math.floor(s / 86400)}\u00a0d ${Math.floor(s % 86400 / 3600)}\u00a0h${fine ? minutes + seconds : ''}`;
 }
 const span = S.end - S.start;
-function clock(t, short = false) {
+// A moment; on an axis, which shows `seen` seconds, as short as tells the ticks apart.
+function clock(t, seen = null) {
   if (S.wall === null) {
+    if (S.instant) return text('one moment');
     const digits = span < 10 ? 3 : span < 600 ? 2 : 0;
-    if (short) return span >= 600 ? duration(t) : t.toFixed(span < 10 ? 2 : 1);
-    return span >= 7200 ? duration(t) : t.toFixed(digits) + '\u00a0s';
+    if (seen !== null) return span < 600 || seen < 10 ? t.toFixed(seen < 1 ? 3 : seen < 10 ? 2 : 1) : duration(t, seen < 600);
+    return span >= 7200 ? duration(t, true) : t.toFixed(digits) + '\u00a0s';
   }
-  const iso = new Date(S.wall + t * 1000).toISOString();
-  const time = span < 60 ? iso.slice(11, short ? 21 : 23) : iso.slice(11, 19);
-  return span > 86400 ? `${iso.slice(5, 10)} ${iso.slice(11, 16)}` : short ? time : `${time}\u00a0UTC`;
+  const iso = new Date(S.wall + (S.instant ? S.start : t) * 1000).toISOString();
+  if (seen !== null) return seen > 86400 ? `${iso.slice(5, 10)} ${iso.slice(11, 16)}` : iso.slice(11, seen < 1 ? 23 : seen < 60 ? 21 : 19);
+  return `${span > 86400 ? iso.slice(5, 11).replace('T', ' ') : ''}${iso.slice(11, span < 60 ? 23 : 19)}\u00a0UTC`;
 }
 
 // ---- what every view sees
@@ -91,7 +96,8 @@ function select() {
 }
 
 function labels() {
-  const [x0, x1] = ctx.range(), scale = ctx.pixels() / (x1 - x0), found = {};
+  const [x0, x1] = ctx.range(), pixels = ctx.pixels(), scale = pixels / (x1 - x0), found = {};
+  if (S.instant) { time_axis.ticks = []; return found; }
   const at = [];
   if (axis.value === 'phase') for (const t of [S.start, ...S.phase_starts.slice(1), S.end]) at.push([ctx.draw(t), t]);
   const seen = at.filter(([x]) => x >= x0 - 1e-6 && x <= x1 + 1e-6);
@@ -104,11 +110,12 @@ function labels() {
     for (let k = Math.ceil((t0 - zero) / step); zero + k * step <= t1 + step * 1e-9; k++) seen.push([ctx.draw(zero + k * step), zero + k * step]);
     seen.sort((a, b) => a[0] - b[0]);
   }
-  let free = -Infinity;
+  const shownSeconds = ctx.seconds(x1) - ctx.seconds(x0);
+  let free = -Infinity, before = '';
   for (const [x, t] of seen) {
-    const label = clock(t, true), half = label.length * 3.9 + 4, px = (x - x0) * scale;
-    if (px - half < free) { found[x] = ''; continue; }
-    found[x] = label; free = px + half;
+    const label = clock(t, shownSeconds), half = label.length * 3.9 + 4, px = (x - x0) * scale;
+    if (label === before || px - half < free || px + half > pixels + BORDER_RIGHT) { found[x] = ''; continue; }
+    found[x] = before = label; free = px + half;
   }
   const shown = Object.keys(found).map(Number);
   const last = Math.max(...shown.filter((x) => found[x]));
@@ -150,7 +157,7 @@ function numbersAt(r, z, o) {
 
 function verdictBar() {
   const bar = (level, inner) => `<div role="status" aria-live="${playing ? 'off' : 'polite'}" style="box-sizing:border-box;height:46px;padding:0 14px;background:${ctx.colour(level + '_bg')};border-left:6px solid ${ctx.colour(level)};border-radius:4px;display:flex;align-items:center;gap:12px;font-size:17px;line-height:20px">${inner}</div>`;
-  if (!ctx.rows.n || !S.zones.length) return bar('warn', `<span>${text('nothing recorded at this time')}</span>`);
+  if (!ctx.rows.n) return bar('warn', `<span>${text('no free lists in this recording, so no verdict')}</span>`);
   const told = verdictSentence(numbersAt(ctx.row, ctx.zone, ctx.order), S.templates, ctx.who[0] ?? null);
   return bar(told.level, `<span aria-hidden="true" style="font-size:20px;font-weight:700;color:${ctx.colour(told.level)};width:20px;text-align:center">${told.icon}</span>`
     + `<span style="display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden"><b style="color:${ctx.colour(told.level)}">${escapeHtml(told.subject)}: ${escapeHtml(told.outcome)}</b> — ${escapeHtml(told.why)}.</span>`);
@@ -258,7 +265,7 @@ host.addEventListener('keydown', (event) => {
 // Names for those who hear the page, and no Tab stop on a figure.
 for (const [model, name] of [[zone, 'Zone'], [order, 'Order'], [axis, 'Time axis'], [speed, 'Speed'], [back, 'Step back'], [forward, 'Step on'], [slider, 'Time']])
   for (const e of viewOf(model)?.shadow_el.querySelectorAll('select,button,[role=slider]') ?? []) e.setAttribute('aria-label', text(name));
-for (const view of views) for (const e of viewOf(view.figure)?.shadow_el.querySelectorAll('[tabindex="0"]') ?? []) e.tabIndex = -1;
+for (const {canvas_view} of scene.views_manager.query((view) => view.canvas_view)) { canvas_view.events_el.tabIndex = -1; canvas_view.events_el.style.outline = 'none'; }
 prefersDark?.addEventListener('change', dress);
 new MutationObserver(dress).observe(document.body, {attributes: true, attributeFilter: ['data-jp-theme-light']});
 new ResizeObserver(() => later(() => { select(); move(); })).observe(host);

@@ -52,7 +52,7 @@ _WORDS = {
         "Who compacts", "now", "nobody now", "runs", "from counters, to the sample",
         "Compaction work", "counters", "pages scanned", "pages moved", "Time per allocation", "Time to get",
         "distribution", "over time", "got it", "fell back", "requests", "no request now", "Play", "Pause",
-        "nothing recorded at this time", "beyond the count", "pages", "Zone", "Order", "Time axis",
+        "no free lists in this recording, so no verdict", "one moment", "beyond the count", "pages", "Zone", "Order", "Time axis",
         "Speed", "Step back", "Step on", "Time",
     )
 }  # fmt: skip
@@ -137,7 +137,12 @@ def explorer(
         view.figure.name, view.words.name = view.key, f"{view.key} words"
     _navigation(views)
     root = _page(
-        words(_heading(run, note), sizing_mode="stretch_width", height=36), verdict, views, controls, lacks
+        words(_heading(run, note), sizing_mode="stretch_width", height=36),
+        verdict,
+        views,
+        controls,
+        lacks,
+        subject.border,
     )
     arguments = {
         **controls, "main": main, "verdict": verdict, "x_range": subject.x_range, "time_axis": axis, "root": root,
@@ -167,7 +172,7 @@ _DRAWN = ("zones", "counters", "events", "allocations", "migratetypes")
 
 
 def _views(subject: Subject) -> list[View]:
-    of_zones = [contiguity(subject), indices(subject)] if subject.zones else []
+    of_zones = [contiguity(subject), indices(subject)] if "zones" in subject.run.children else []
     built = [phases(subject), *of_zones, migratetypes(subject), who(subject), work(subject), latency(subject)]
     return [view for view in built if view is not None]
 
@@ -200,7 +205,7 @@ def _heading(run: xr.DataTree, note: str) -> str:
     facts = [html.escape(str(fact)) for fact in (note, kernel, run.attrs.get("machine", "")) if fact]
     name = html.escape(str(run.attrs.get("title") or run.attrs.get("name", _("recording"))))
     return (
-        f'<div style="line-height:34px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis">'
+        f'<div style="line-height:34px;padding-right:12px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis">'
         f'<span role="heading" aria-level="2" style="font-size:22px;font-weight:650">{name}</span>'
         f'<span class="m" style="font-size:15px">&ensp;{" · ".join(facts)}</span></div>'
     )
@@ -210,6 +215,7 @@ def _controls(subject: Subject, zone: int, order: int) -> dict[str, Any]:
     """The widgets that work without Python, by the names their script knows."""
     look: dict[str, Any] = {"stylesheets": [WIDGETS], "margin": (0, 4, 0, 0)}
     zones = [(str(k), _zone_title(subject, name)) for k, name in enumerate(subject.zones)]
+    asks = "zones" in subject.run.children  # only free lists answer for an order
     orders = [
         (str(k), f"{_('order')} {k} · {texts.order_size(k, subject.page_size)}") for k in subject.orders
     ]
@@ -217,18 +223,23 @@ def _controls(subject: Subject, zone: int, order: int) -> dict[str, Any]:
     axes = [axis for axis in axes if axis[0] in subject.timeline.positions]
     speeds = [("60", _("in 60 s")), ("30", _("in 30 s")), ("15", _("in 15 s")), ("5", _("in 5 s"))]
     return {
-        "zone": Select(value=str(zone), options=zones, width=138, visible=len(zones) > 0, name="zone", **look),
-        "order": Select(value=str(order), options=orders, width=164, visible=len(zones) > 0, name="order", **look),
+        "zone": Select(value=str(zone), options=zones, width=_width(zones), visible=len(zones) > 0, name="zone", **look),
+        "order": Select(value=str(order), options=orders, width=_width(orders), visible=asks, name="order", **look),
         "axis": Select(value=axes[0][0], options=axes, width=146, visible=len(axes) > 1, name="axis", **look),
         "play": Toggle(label=f"▶ {_('Play')}", button_type="primary", width=96, name="play", **look),
         "back": Button(label="◀|", width=42, name="back", **look),
         "forward": Button(label="|▶", width=42, name="forward", **look),
         "speed": Select(value="30", options=speeds, width=92, name="speed", **look),
         "slider": Slider(
-            start=0, end=WIDTH, value=0, step=1, show_value=False, title=_("time"), name="frame", height=30,
+            start=0, end=WIDTH, value=0, step=1, show_value=False, tooltips=False, title=_("time"), name="frame", height=30,
             sizing_mode="stretch_width", stylesheets=[WIDGETS], margin=(0, 0, 0, 0),
         ),
     }  # fmt: skip
+
+
+def _width(options: list[tuple[str, str]]) -> int:
+    """Width of a picker whose longest label fits, in pixels."""
+    return 50 + 8 * max((len(label) for _value, label in options), default=0)
 
 
 def _zone_title(subject: Subject, zone: str) -> str:
@@ -257,7 +268,9 @@ def _navigation(views: list[View]) -> None:
         view.figure.toolbar.active_drag = zoom
 
 
-def _page(header: Div, verdict: Div, views: list[View], controls: dict[str, Any], lacks: str) -> LayoutDOM:
+def _page(
+    header: Div, verdict: Div, views: list[View], controls: dict[str, Any], lacks: str, border: int
+) -> LayoutDOM:
     cells = []
     for k, view in enumerate(views):
         cells += [(view.words, k, 0), *((drawn, k, 1) for drawn in (view.figure, *view.more))]
@@ -271,7 +284,9 @@ def _page(header: Div, verdict: Div, views: list[View], controls: dict[str, Any]
     )
     pickers = [controls[name] for name in ("zone", "order", "axis")]
     buttons = row(
-        *(controls[name] for name in ("play", "back", "forward", "speed")), width=GUTTER + 66, margin=0
+        *(controls[name] for name in ("play", "back", "forward", "speed")),
+        width=GUTTER + border - 8,
+        margin=0,
     )
     parts = [
         row(header, *pickers, sizing_mode="stretch_width", height=36, margin=(0, 0, 4, 0)),
@@ -288,7 +303,7 @@ def _page(header: Div, verdict: Div, views: list[View], controls: dict[str, Any]
     slide = column(controls["slider"], sizing_mode="stretch_width", margin=(9, 30, 0, 8))
     parts.append(row(buttons, slide, sizing_mode="stretch_width", height=36, margin=(4, 0, 0, 0)))
     return column(
-        *parts, sizing_mode="stretch_both", min_height=640, name="compactlab",
+        *parts, sizing_mode="stretch_both", min_height=720, name="compactlab",
         styles={"padding": "6px 18px", "box-sizing": "border-box", "background": "var(--cl-bg)"},
     )  # fmt: skip
 
@@ -302,7 +317,7 @@ def _settings(subject: Subject, theme: str, live: bool) -> dict[str, Any]:
         "templates": TEMPLATES, "zones": [_verdict_zone(subject, zone) for zone in subject.zones],
         "orders": subject.orders, "page_size": subject.page_size, "pageblock_order": subject.pageblock_order,
         "absent": ABSENT, "edges": timeline.edges, "positions": timeline.positions, "start": timeline.start,
-        "end": timeline.end, "has_phases": bool(timeline.phases), "live": live, "width": WIDTH,
+        "end": timeline.end, "instant": timeline.instant, "has_phases": bool(timeline.phases), "live": live, "width": WIDTH,
         "wall": subject.run.attrs["start_ns"] / 1e6 if clock == "wall" else None,
         "phase_starts": [start for start, _end, _name in timeline.phases],
     }  # fmt: skip

@@ -43,7 +43,7 @@ def latency(subject: Subject) -> View | None:
         dot = drawn.scatter("x", "ms", source=source, line_width=1.5 if kind == "fell" else 0, **look)
         subject.paint(dot.glyph, fill_color=token, line_color=token)
         dots.append(dot)
-    drawn.add_tools(HoverTool(renderers=dots, tooltips=[("at", "@when"), ("took", "@text")]))
+    drawn.add_tools(HoverTool(renderers=dots, tooltips=[("at", "@when"), ("took", "@text")], limit=3))
     drawn.yaxis.ticker = LogTicker(desired_num_ticks=4)
     drawn.yaxis[0].formatter = CustomJSTickFormatter(code=MILLISECONDS)
     ecdf, lines = _ecdf(subject, allocations, y_range)
@@ -106,12 +106,13 @@ def _ecdf(
 ) -> tuple[object, list[dict[str, object]]]:
     """Share of requests served within a time, one line per source of requests."""
     drawn = subject.paint.figure(
-        x_range=Range1d(across.start, across.end), y_range=Range1d(0, 1.04), x_axis_type="log", min_border_left=74,
+        x_range=Range1d(across.start, across.end), y_range=Range1d(0, 1.04), x_axis_type="log",
+        min_border_left=subject.border,
         min_border_right=30, visible=False,
     )  # fmt: skip
     drawn.xaxis[0].formatter = CustomJSTickFormatter(code=MILLISECONDS)
-    drawn.yaxis.ticker = FixedTicker(ticks=[0, 0.5, 0.9, 1])
-    drawn.yaxis.major_label_overrides = {0: "0 %", 0.5: "50 %", 0.9: "90 %", 1: "100 %"}
+    drawn.yaxis.ticker = FixedTicker(ticks=[0, 0.5, 1])
+    drawn.yaxis.major_label_overrides = {0: "0 %", 0.5: "50 %", 1: "100 %"}
     ms = allocations["latency_ns"].to_numpy() / 1e6
     source_of = allocations["source"].to_numpy() if "source" in allocations else np.full(ms.size, "", object)
     lines: list[dict[str, object]] = []
@@ -127,9 +128,10 @@ def _ecdf(
         source = ColumnDataSource({**columns, "percent": [f"{100 * v:.1f} %" for v in columns["share"]]})
         line = drawn.step("ms", "share", source=source, mode="after", line_width=2.5, line_dash=dash)
         subject.paint(line.glyph, line_color="huge")
-        renderers.append(line)
+        # BokehJS finds no step under the mouse: an unseen line tells the values.
+        renderers.append(drawn.line("ms", "share", source=source, line_alpha=0, name=str(name)))
         lines.append({"name": str(name), "dash": dash, "count": int(ordered.size)})
     drawn.add_tools(
-        HoverTool(renderers=renderers, tooltips=[("within", "@text"), ("served", "@percent")], mode="mouse")
+        HoverTool(renderers=renderers, tooltips=[("served", "@percent within @text, $name")], mode="vline")
     )
     return drawn, lines

@@ -33,8 +33,8 @@ THEMES: dict[str, dict[str, str]] = {
         "ok": "#4fd1a5", "warn": "#f0c04a", "bad": "#ff9a66",
         "ok_bg": "#10302a", "warn_bg": "#342a0e", "bad_bg": "#3a1d0f",
         "migrate": "#2fd3a0", "huge": "#3b8fc9", "fallback": "#e07b28",
-        "unmovable": "#f2f2f2", "movable": "#56806f", "reclaimable": "#d178ae", "highatomic": "#e0a04f",
-        "cma": "#b8a55c", "isolate": "#8f9edb", "other": "#8f9aa6", "hatch": "#111111",
+        "unmovable": "#f2f2f2", "movable": "#56806f", "reclaimable": "#c75f9f", "highatomic": "#e0a04f",
+        "cma": "#e9d58f", "isolate": "#8f9edb", "other": "#8f9aa6", "hatch": "#111111",
     },
 }  # fmt: skip
 

@@ -16,7 +16,7 @@
       const n = m.zone_of[ctx.zone] < 0 ? 0 : t.length, columns = {};
       const sums = Array.from({length: types + 1}, () => new Float64Array(n));
       uncounted = new Float64Array(n);
-      let most = 1;
+      let most = 0;
       for (let r = 0; r < n; r++) {
         for (let k = 0; k < types; k++) sums[k + 1][r] = sums[k][r] + pages(r, k, 0);
         uncounted[r] = m.types.some((_, k) => censored[cell(r, k)]) ? Math.max(total[r * m.zones + m.zone_of[ctx.zone]] - sums[types][r], 0) : 0;
@@ -24,6 +24,7 @@
       }
       shown = n ? m.types.map((name, k) => [name, k]).filter(([, k]) => everFree(k)) : [];
       const unit = ctx.unitOf(most);
+      most ||= unit.pages;
       const last = n && ctx.end();                 // a state holds until the next look at it
       const extended = (list, tail) => n ? [...list, tail] : [0, 0];   // never none, see steps() in view.py
       columns.x = extended(Array.from(t.slice(0, n), (s) => ctx.draw(s)), ctx.draw(last || 0));
@@ -46,7 +47,7 @@
         return `<div class="r n"><span><span class=s style="background:${ctx.colour(m.tokens[k])}"></span>${ctx.escape(name)}</span><span>${free ? (censored[cell(r, k)] ? '≥\u00a0' : '') + ctx.memory(free) : '–'}</span></div>`;
       });
       const more = uncounted[r] > 0 ? `<div class="r n m"><span><span class=s style="background:repeating-linear-gradient(135deg,${ctx.colour('ink2')} 0 1px,transparent 1px 4px)"></span>${ctx.text('beyond the count')}</span><span>${ctx.memory(uncounted[r])}</span></div>` : '';
-      words(head + rows.slice(0, 3).join('') + more);
+      words(head + rows.join('') + more);
     },
   };
 }

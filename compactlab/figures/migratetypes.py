@@ -47,7 +47,8 @@ def migratetypes(subject: Subject) -> View | None:
     drawn.add_tools(HoverTool(renderers=[reader], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker.desired_num_ticks = 2
     drawn.yaxis[0].formatter = CustomJSTickFormatter(
-        args={"unit": y_range}, code="return tick + (unit.tags.length ? unit.tags[0] : '')"
+        args={"unit": y_range},
+        code="return Number(tick.toPrecision(6)) + (unit.tags.length ? unit.tags[0] : '')",
     )
     zones = [str(zone) for zone in group.zone.values]
     models = {
@@ -56,8 +57,9 @@ def migratetypes(subject: Subject) -> View | None:
         "zone_of": [zones.index(zone) if zone in zones else -1 for zone in subject.zones],
         "orders": group.sizes["order"], "zones": len(zones),
     }  # fmt: skip
+    lines = int((group["nr_free"] > 0).any(("time", "zone", "order")).sum() + group["censored"].any())
     return View(
-        "migratetypes", drawn, cursor, "minmax(88px,1.2fr)", models,
+        "migratetypes", drawn, cursor, f"minmax({max(20 + 17 * lines, 62)}px,1.2fr)", models,
         refine=lambda between: [(rows, _rows(subject, group, between))],
     )  # fmt: skip
 

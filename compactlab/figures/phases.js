@@ -1,7 +1,7 @@
 // The strip of phases, and the time at the cursor.
 (ctx, m) => {
   const fitted = (name, width) => {
-    const letters = Math.floor((width - 4) / 6.6);
+    const letters = Math.floor((width - 8) / 6.8);
     return letters >= name.length ? name : letters > 3 ? name.slice(0, letters - 1).trimEnd() + '…' : '';
   };
   return {

@@ -22,7 +22,8 @@ class Timeline:
     """Piecewise linear map between elapsed time and drawn position.
 
     ``edges`` are elapsed seconds; ``positions`` holds what they are drawn at, per axis:
-    ``linear`` always, ``phase`` where the recording has phases.
+    ``linear`` always, ``phase`` where the recording has phases. ``instant``: one moment was recorded, which
+    is drawn as a stretch of time all the same.
     """
 
     start: float
@@ -30,6 +31,7 @@ class Timeline:
     phases: list[tuple[float, float, str]]
     edges: np.ndarray
     positions: dict[str, np.ndarray]
+    instant: bool
 
     def draw(self, seconds: np.ndarray, axis: str) -> np.ndarray:
         """Positions of elapsed seconds."""
@@ -116,14 +118,15 @@ def timeline_of(run: xr.DataTree) -> Timeline:
     spans = [(m[0], m[-1]) for m in moments if m.size]
     start = min((first for first, _ in spans), default=0.0)
     end = max((last for _, last in spans), default=0.0)
-    if end <= start:  # one snapshot: a stretch of time to draw it on
+    instant = end <= start
+    if instant:
         end = start + 1.0
     edges = np.unique([start, *(phase[0] for phase in phases), *(phase[1] for phase in phases), end])
     linear = (edges - start) / (end - start) * WIDTH
     positions = {"linear": linear}
     if len(phases) > 1:
         positions = {"phase": np.concatenate([[0.0], np.cumsum(_widths(edges, phases))]), **positions}
-    return Timeline(start, end, phases, edges, positions)
+    return Timeline(start, end, phases, edges, positions, instant)
 
 
 def _widths(edges: np.ndarray, phases: list[tuple[float, float, str]]) -> np.ndarray:

@@ -36,6 +36,11 @@ class Subject:
     x_range: Range1d
     bins: int
 
+    @property
+    def border(self) -> int:
+        """Room for the values of the left axes, in pixels; "kcompactd" fits, or "400 k pages"."""
+        return 80 if self.page_size else 92
+
     def group(self, name: str) -> xr.Dataset | None:
         """Group of the run, or None."""
         return self.run[name].to_dataset() if name in self.run.children else None
@@ -43,7 +48,7 @@ class Subject:
     def figure(self, y_range: Any, **options: Any) -> tuple[figure, Span]:
         """Figure on the shared time axis, and its cursor."""
         drawn = self.paint.figure(
-            x_range=self.x_range, y_range=y_range, min_border_left=74, min_border_right=30, min_border_top=2,
+            x_range=self.x_range, y_range=y_range, min_border_left=self.border, min_border_right=30, min_border_top=2,
             min_border_bottom=2, **options,
         )  # fmt: skip
         drawn.xaxis.visible = False
@@ -74,7 +79,7 @@ class View:
 
 def subject_of(run: xr.DataTree, theme: str, bins: int) -> Subject:
     """Lay a run out for drawing."""
-    zones = run["zones"].to_dataset() if "zones" in run.children else None
+    zones = _with_free_lists(run)
     pageblock_order = run.attrs["pageblock_order"]
     return Subject(
         run=run,
@@ -84,18 +89,25 @@ def subject_of(run: xr.DataTree, theme: str, bins: int) -> Subject:
         page_size=schema.page_size(run),
         pageblock_order=PMD_ORDER if pageblock_order == "unknown" else int(pageblock_order),
         paint=Paint(theme),
-        x_range=Range1d(0, WIDTH, bounds=(0, WIDTH)),
+        x_range=Range1d(0, WIDTH, bounds=(0, WIDTH), min_interval=0.02),
         bins=bins,
     )
 
 
+def _with_free_lists(run: xr.DataTree) -> xr.Dataset | None:
+    """Group that tells free blocks: of zones, else of their migratetypes."""
+    found = (run[name].to_dataset() for name in ("zones", "migratetypes") if name in run.children)
+    return next(found, None)
+
+
 def zone_index(subject: Subject, zone: str | None) -> int:
     """Zone to open on: the one asked for, or the one that had most memory free."""
-    zones = subject.group("zones")
+    zones = _with_free_lists(subject.run)
     if zones is None:
         return 0
     if zone is None:
-        return int(zones["free_pages"].max("time").to_numpy().argmax())
+        pages = zones["nr_free"] * 2 ** zones["order"]
+        return int(pages.sum(set(pages.dims) - {"time", "zone"}).max("time").to_numpy().argmax())
     names = [str(name) for name in zones["zone_name"].values]
     for known in (subject.zones, names):
         if zone in known:

@@ -64,7 +64,7 @@ def who(subject: Subject) -> View | None:
     )  # a run of no width shows
     subject.paint(starts.glyph, fill_color="migrate")
     tips = [("who", "@who"), ("from", "@from"), ("for", "@span"), ("result", "@status"), ("zone", "@zone")]
-    drawn.add_tools(HoverTool(renderers=[bars], tooltips=tips, line_policy="interp"))
+    drawn.add_tools(HoverTool(renderers=[bars], tooltips=tips, line_policy="interp", limit=3))
     marks = _marks(subject, lane)
     dots = drawn.scatter("x", "y", source=marks, marker="marker", size=11, line_width=2, fill_alpha=0.9)
     subject.paint(dots.glyph, fill_color="migrate", line_color="ink")

@@ -49,7 +49,8 @@ def show(
     told = f"{name}: {note}" if note else name
     if "zones" in run.children:
         picture = poster(run, zone=zone, order=order, theme="dark" if theme == "dark" else "light")
-        publish_display_data({"image/png": b64encode(picture).decode(), "text/plain": told})
+        film = {"image/png": b64encode(picture).decode(), "text/plain": told}
+        publish_display_data(film, {"image/png": {"alt": told}})
     publish_display_data({"text/html": _frame(page, name, height), "text/plain": told})
 
 

@@ -82,6 +82,7 @@ def poster(
 def _picture(run: xr.DataTree, zone: str | None, order: int | None) -> _Picture:
     subject = subject_of(run, "light", bins=_RIGHT - _LEFT)
     index, chosen = zone_index(subject, zone), order_index(subject, order)
+    named = metrics.zone_names(run["zones"].to_dataset())[index]
     zones = run["zones"].to_dataset().isel(zone=[index])
     rows = _rows(subject, seconds_of(zones))
     pages = zones["nr_free"].to_numpy()[:, 0] << zones["order"].to_numpy()
@@ -90,11 +91,11 @@ def _picture(run: xr.DataTree, zone: str | None, order: int | None) -> _Picture:
     labels = [(_label(first, last, subject.page_size), colour) for first, last, colour in groups]
     return _Picture(
         heading=str(run.attrs.get("title") or run.attrs.get("name", _("recording"))),
-        zone=_("free memory in {zone}").format(zone=subject.zones[index]),
+        zone=_("free memory in {zone}").format(zone=named),
         stack=stack,
         groups=labels,
         top=texts.memory(int(stack[-1].max()), subject.page_size),
-        moments=list(_moments(subject, zones, rows, chosen)),
+        moments=list(_moments(subject, zones, named, rows, chosen)),
     )
 
 
@@ -107,7 +108,7 @@ def _rows(subject: Subject, seconds: np.ndarray) -> np.ndarray:
 
 
 def _moments(
-    subject: Subject, zones: xr.Dataset, rows: np.ndarray, order: int
+    subject: Subject, zones: xr.Dataset, named: str, rows: np.ndarray, order: int
 ) -> Iterator[tuple[int, str, dict[str, str]]]:
     columns = np.unique(np.linspace(0, len(rows) - 1, FRAMES).astype(int))
     moments = zones.isel(time=rows[columns])
@@ -115,7 +116,7 @@ def _moments(
     part["zones"] = xr.DataTree(moments)
     verdict = metrics.verdict(part, order, text=False).isel(zone=0)
     for step, column in enumerate(columns):
-        sentence = metrics.sentence(_numbers(verdict.isel(time=step)))
+        sentence = metrics.sentence({**_numbers(verdict.isel(time=step)), "zone": named})
         yield int(column), f"{seconds_of(moments)[step]:.1f} s", sentence
 
 
