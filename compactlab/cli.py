@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from . import __version__, recorder
 
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (ValueError, KeyError, OSError, ImportError) as error:
-        print(f"{known.name}: {error}", file=sys.stderr)
+        advice = str(error).replace('on_error="skip"', "--skip")
+        print(f"{known.name}: {advice}", file=sys.stderr)
         return 1
 
 
@@ -68,11 +69,17 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument(
         "-o", "--output", default="report.html", metavar="FILE", help="page to write (report.html)"
     )
+    for command in (read, render):
+        command.add_argument(
+            "--skip", action="store_true", help="leave out records that cannot be read, and tell which"
+        )
     add("list", _list, "list the shipped recordings")
     return parser
 
 
-_RUN = "a file or folder with the kernel's texts, a .nc or .zarr, or the name of a shipped recording"
+_RUN = (
+    "file or folder with the kernel's texts, `-` to paste them, a .nc or .zarr, or a shipped recording's name"
+)
 
 
 def _list(_: argparse.Namespace) -> int:
@@ -83,28 +90,31 @@ def _list(_: argparse.Namespace) -> int:
 
 
 def _read(arguments: argparse.Namespace) -> int:
-    run = _load(arguments.recordings)
+    run = _load(arguments.recordings, arguments.skip)
     print("\n".join(_summary(run, arguments.order)))
     return 0
 
 
 def _render(arguments: argparse.Namespace) -> int:
-    run = _load([arguments.recording])
+    run = _load([arguments.recording], arguments.skip)
     from .player import render
 
     render(run, arguments.output)
     return 0
 
 
-def _load(names: list[str]) -> xr.DataTree:
-    """Load what a user may name: files, a folder, a saved run, a shipped recording."""
+def _load(names: list[str], skip: bool) -> xr.DataTree:
+    """Load what a user may name: files, a folder, a paste, a saved run, a shipped recording."""
     from . import datasets, readers, store
 
+    on_error: Literal["raise", "skip"] = "skip" if skip else "raise"
+    if names == ["-"]:
+        return readers.read(sys.stdin.buffer, on_error=on_error)
     if len(names) > 1:
-        return readers.read([Path(name) for name in names])
+        return readers.read([Path(name) for name in names], on_error=on_error)
     path = Path(names[0])
     if path.exists():
-        return store.open(path) if path.suffix in (".nc", ".zarr") else readers.read(path)
+        return store.open(path) if path.suffix in (".nc", ".zarr") else readers.read(path, on_error=on_error)
     if os.sep in names[0] or path.suffix:
         raise FileNotFoundError(f"{path}: no such file or folder")
     return datasets.load(names[0])

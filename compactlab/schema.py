@@ -23,8 +23,6 @@ ZONE_NAMES = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
 
 RACY = 1
 """Bit of ``zones/flags``: the machine's lists were changing while they were read."""
-SUM_MISMATCH = 2
-"""Bit of ``zones/flags``: the counts do not add up to a total printed beside them."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,9 @@ def _variable(
 def _clock(dim: str) -> dict[str, Variable]:
     return {
         "time": _variable(dim, "T", "", "Wall clock as datetime64[ns] in UTC; int64 ns where none is known."),
-        "elapsed": _variable(dim, "i", "ns", "Monotonic time since the start of the run, one zero for all groups."),
+        "elapsed": _variable(
+            dim, "i", "ns", "Monotonic time since the start of the run, one zero for all groups."
+        ),
     }
 
 
@@ -84,15 +84,21 @@ GROUPS: dict[str, dict[str, Variable]] = {
         **_ZONE,
         "order": _variable("order", "i", "", "A block of one order is 2**order pages."),
         "nr_free": _variable("time zone order", "i", "blocks", "Free blocks, as in /proc/buddyinfo."),
-        "free_pages": _variable("time zone", "i", "pages", "Sum of nr_free * 2**order; per-CPU pages are not in it."),
-        "present": _variable("time zone order", "b", "", "Whether the zone, and this order of it, was listed."),
-        "flags": _variable("time zone", "u", "", "Bits: 1 racy read, 2 counts do not match a printed total."),
+        "free_pages": _variable(
+            "time zone", "i", "pages", "Sum of nr_free * 2**order; per-CPU pages are not in it."
+        ),
+        "present": _variable(
+            "time zone order", "b", "", "Whether the zone, and this order of it, was listed."
+        ),
+        "flags": _variable("time zone", "u", "", "Bits: 1 racy read."),
     },
     "zoneinfo": {
         **_clock("time"),
         **_ZONE,
         "zone_idx": _variable("zone", "i", "", "Index of the zone in its node.", -1, required=False),
-        "watermark": _variable("time zone mark", "i", "pages", "Without boost; `mark`: min, low, high, promo.", -1),
+        "watermark": _variable(
+            "time zone mark", "i", "pages", "Without boost; `mark`: min, low, high, promo.", -1
+        ),
         "present": _variable("time zone", "b", "", "Whether the zone was listed."),
         "boost": _zoneinfo("pages", "Watermark boost, added to every watermark when it is used."),
         "nr_free_pages": _zoneinfo("pages", "`pages free`: free pages without Isolate blocks."),
@@ -105,7 +111,9 @@ GROUPS: dict[str, dict[str, Variable]] = {
         "lowmem_reserve": _zoneinfo(
             "pages", "`protection`: pages kept from requests of each class zone.", "time zone classzone"
         ),
-        "pcp_count": _zoneinfo("pages", "Pages in each CPU's lists: free, yet not in nr_free.", "time zone cpu"),
+        "pcp_count": _zoneinfo(
+            "pages", "Pages in each CPU's lists: free, yet not in nr_free.", "time zone cpu"
+        ),
         "pcp_high": _zoneinfo("pages", "Length at which a CPU's lists give pages back.", "time zone cpu"),
         "pcp_batch": _zoneinfo("pages", "Pages moved between lists and zone at a time.", "time zone cpu"),
     },
@@ -116,7 +124,9 @@ GROUPS: dict[str, dict[str, Variable]] = {
         "fragmentation_index": _variable(
             "time zone order", "f", "", "debugfs extfrag_index; -1: a block is free.", None, required=False
         ),
-        "unusable_index": _variable("time zone order", "f", "", "debugfs unusable_index.", None, required=False),
+        "unusable_index": _variable(
+            "time zone order", "f", "", "debugfs unusable_index.", None, required=False
+        ),
         "present": _variable("time zone order", "b", "", "Whether the zone and order were listed."),
         "same": _variable("time", "b", "", "Whether buddyinfo re-read afterwards was unchanged (race-free)."),
     },
@@ -141,13 +151,20 @@ GROUPS: dict[str, dict[str, Variable]] = {
             "time zone migratetype", "i", "pageblocks", "Pageblocks of the type.", -1, required=False
         ),
         "nr_mixed_pageblocks": _variable(
-            "time zone migratetype", "i", "pageblocks", "Pageblocks with pages of other types.", -1, required=False
+            "time zone migratetype",
+            "i",
+            "pageblocks",
+            "Pageblocks with pages of other types.",
+            -1,
+            required=False,
         ),
     },
     "counters": {
         **_clock("time"),
         "counter": _variable("counter", "O", "", "Name in /proc/vmstat."),
-        "value": _variable("time counter", "i", "as counted", "As the kernel has it: cumulative, or a level (nr_*)."),
+        "value": _variable(
+            "time counter", "i", "as counted", "As the kernel has it: cumulative, or a level (nr_*)."
+        ),
         "present": _variable("time counter", "b", "", "Whether the counter was listed."),
     },
     "events": {
@@ -155,7 +172,9 @@ GROUPS: dict[str, dict[str, Variable]] = {
         "name": _variable("event", "O", "", "Tracepoint."),
         "role": _field("O", "", "Who ran: kcompactd, kswapd, manual, or the workload's own role."),
         "cpu": _field("i", "", "CPU."),
-        "zone": _field("O", "", "Zone label, as in zones; derived from the pfns where only those are printed."),
+        "zone": _field(
+            "O", "", "Zone label, as in zones; derived from the pfns where only those are printed."
+        ),
         "node": _field("i", "", "NUMA node."),
         "order": _field("i", "", "Requested order; -1 is the whole zone."),
         "mode": _field("O", "", "async, sync, or the MIGRATE_ mode, as printed."),
@@ -228,7 +247,10 @@ def zone_labels(nodes: list[int], names: list[str]) -> dict[str, tuple[str, np.n
     ('zone', array(['0/Normal'], dtype=object))
     """
     return {
-        "zone": ("zone", np.array([f"{node}/{name}" for node, name in zip(nodes, names, strict=True)], object)),
+        "zone": (
+            "zone",
+            np.array([f"{node}/{name}" for node, name in zip(nodes, names, strict=True)], object),
+        ),
         "node": ("zone", np.array(nodes, np.int64)),
         "zone_name": ("zone", np.array(names, object)),
     }
@@ -337,9 +359,17 @@ def reference_page() -> str:
         *(f"| `{name}` | {meaning} |" for name, meaning in ATTRIBUTES.items()),
     ]
     for group, variables in GROUPS.items():
-        lines += ["", f"## /{group}", "", "| variable | dims | type | unit | missing | meaning |", "|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            f"## /{group}",
+            "",
+            "| variable | dims | type | unit | missing | meaning |",
+            "|---|---|---|---|---|---|",
+        ]
         for name, variable in variables.items():
-            missing = {None: "", "": "empty text", NO_INTEGER: "-2**63"}.get(variable.missing, variable.missing)
+            missing = {None: "", "": "empty text", NO_INTEGER: "-2**63"}.get(
+                variable.missing, variable.missing
+            )
             optional = "" if variable.required else " *(optional)*"
             lines.append(
                 f"| `{name}` | {', '.join(variable.dims)} | {variable.dtype} | {variable.unit} | {missing} "

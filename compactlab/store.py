@@ -7,6 +7,7 @@ dictionaries among the attributes are JSON, so that other programs can read the 
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import shutil
@@ -77,6 +78,7 @@ def save(run: xr.DataTree, path: str | os.PathLike[str], overwrite: bool = False
         raise FileExistsError(
             f"{path} is a folder and not a Zarr store; it is not replaced, choose another name"
         )
+    _remove_stale(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(_encode(run), part)
@@ -284,6 +286,24 @@ def _replace(part: Path, path: Path) -> None:
         os.rename(old, path)
         raise
     shutil.rmtree(old)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what killed processes of this machine left of their attempts to save here."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        pid = part.name.split(".")[-2]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            _remove(part)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _remove(part: Path) -> None:

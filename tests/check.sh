@@ -24,3 +24,10 @@ ruff format --check
 mypy
 lint-imports
 python -m pytest "$@"
+
+# The jitted core once more: with bounds checked, and as plain Python.
+core="tests/test_readers.py tests/test_readers_damage.py tests/test_readers_notes.py tests/test_metrics_indices.py"
+cache=$(mktemp -d)
+trap 'rm -rf "$cache"' EXIT
+NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$cache" python -m pytest -q $core
+NUMBA_DISABLE_JIT=1 python -m pytest -q $core -k "not groundtruth"

@@ -17,14 +17,14 @@ from compactlab import cli, datasets
 ROOT = Path(__file__).parents[1]
 
 
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
+def run(*arguments: object, cwd: Path | None = None, typed: str | None = None) -> subprocess.CompletedProcess:
     command = [
         sys.executable,
         "-c",
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); from compactlab.cli import main; sys.exit(main())",
     ]
     return subprocess.run(
-        [*command, *map(str, arguments)], check=False, capture_output=True, text=True, cwd=cwd
+        [*command, *map(str, arguments)], check=False, capture_output=True, text=True, cwd=cwd, input=typed
     )
 
 
@@ -97,6 +97,26 @@ def test_read__a_log_of_something_else(tmp_path):
     assert done.returncode == 1
     assert "app.log" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_read__a_paste():
+    pasted = "Node 0, zone   Normal      4      0      1 \n"
+    done = run("read", "-", typed=pasted)
+    assert done.returncode == 0, done.stderr
+    assert "zones 0/Normal" in done.stdout
+
+
+def test_read__skip_leaves_out_what_cannot_be_read(tmp_path):
+    file = tmp_path / "loop.txt"
+    row = "Node 0, zone   Normal      4      0      1 \n"
+    file.write_text(f"1700000000\n{row}1700000000\n{row}1700000002\n{row}")
+    refused = run("read", file)
+    assert refused.returncode == 1
+    assert "--skip" in refused.stderr
+    done = run("read", "--skip", file)
+    assert done.returncode == 0, done.stderr
+    assert "2 time" in done.stdout
+    assert "problem:" in done.stdout
 
 
 def test_record__then_read(tmp_path):

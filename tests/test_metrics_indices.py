@@ -1,9 +1,8 @@
-
 import numpy as np
 import pytest
 import reference
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import zones
 
@@ -69,6 +68,7 @@ free_lists = st.integers(1, 15).flatmap(
 )
 
 
+@settings(deadline=None)  # the first call compiles
 @given(free_lists)
 def test_indices__equal_reference_exactly(rows):
     nr_free = xr.DataArray(rows, dims=("time", "order"))
@@ -83,6 +83,7 @@ def test_indices__equal_reference_exactly(rows):
         assert percent[at].values.tolist() == [reference.extfrag_for_order(row, q) for q in orders]
 
 
+@settings(deadline=None)  # the first call compiles
 @given(free_lists)
 def test_indices__sane_for_any_free_list(rows):
     nr_free = xr.DataArray(rows, dims=("time", "order"))

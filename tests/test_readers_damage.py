@@ -78,8 +78,9 @@ def test_read__orders_that_change_midway():
 )
 def test_read__stamps_that_do_not_rise(stamp, how):
     text = f"{LOOP}{stamp}\n{BUDDYINFO}1795434190\n{BUDDYINFO}"
+    advice = "finer stamps" if stamp.endswith("8") else "clock was set back or summer time ended"
     with pytest.raises(
-        ParseError, match=rf"line 21: found '{stamp}', {how} '1795434178' on line 17.*finer stamps"
+        ParseError, match=rf"line 21: found '{stamp}', {how} '1795434178' on line 17.*{advice}"
     ):
         read(text)
     run = read(text, on_error="skip")
@@ -95,8 +96,10 @@ def test_read__bytes_that_are_no_text():
 
 
 def test_read__line_of_something_else_in_the_middle():
-    text = LOOP.replace("1795434176\n", "cat: /proc/pagetypeinfo: Permission denied\n1795434176\n")
-    with pytest.raises(ParseError, match=r"line 9: found 'cat: .*expected a time stamp or.*date \+%s"):
+    text = LOOP.replace("1795434176\n", "something else\n1795434176\n")
+    with pytest.raises(
+        ParseError, match=r"line 9: found 'something else'; expected a time stamp or.*" + SKIP
+    ):
         read(text)
     assert read(text, on_error="skip")["zones"].sizes["time"] == 5
 
@@ -192,7 +195,7 @@ def test_read__cut_record_header_and_cut_stamp():
     for tail in ("@@ 2", "@@ 20 bud", "@@ 20 buddyinfo\n", "@@ 20 buddyinfo"):
         with pytest.warns(ReadWarning, match="left out"):
             assert read(f"@@ 10 buddyinfo\n{BUDDYINFO}{tail}")["zones"].sizes["time"] == 1
-    for tail in ("17954", "1795434190\n", "^C\n"):
+    for tail in ("17954", "1795434190\n", "oops\n"):
         with pytest.warns(ReadWarning, match="end of the text was left out"):
             assert read(LOOP + tail)["zones"].sizes["time"] == 5
 

@@ -1,5 +1,6 @@
 """Runs on disk come back as they were, or the old file stays as it was."""
 
+import os
 import resource
 import signal
 import subprocess
@@ -197,6 +198,11 @@ def test_save__killed_leaves_the_old_run(tmp_path, ending):
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert_same(store.open(path), old)
+    assert len(list(tmp_path.iterdir())) == 2  # the old run, and what the killed process left
+    other = tmp_path / f".run{ending}.{os.getppid()}.part"
+    other.write_text("somebody alive is at work")
+    store.save(old, path, overwrite=True)
+    assert sorted(tmp_path.iterdir()) == [other, path]
 
 
 def test_open__nothing_there(tmp_path):

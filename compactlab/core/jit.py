@@ -7,12 +7,15 @@ from typing import Any, TypeVar
 
 import numba
 import numba.core.config
+import numpy as np
 import platformdirs
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # Machine code belongs to one version of compactlab and numba; a new version starts a new folder.
-CACHE_FOLDER = platformdirs.user_cache_dir("compactlab", appauthor=False, version=f"numba-{numba.__version__}")
+CACHE_FOLDER = platformdirs.user_cache_dir(
+    "compactlab", appauthor=False, version=f"numba-{numba.__version__}"
+)
 
 
 def jit(function: _Function) -> _Function:
@@ -22,6 +25,8 @@ def jit(function: _Function) -> _Function:
     ``NUMBA_CACHE_DIR`` when a function is decorated, so the setting is lent for that moment only
     and nobody else's functions move.
     """
+    if numba.core.config.DISABLE_JIT:  # plain Python then, whose integers must wrap as silently
+        return np.errstate(over="ignore")(function)
     theirs = numba.core.config.CACHE_DIR
     numba.core.config.CACHE_DIR = theirs or CACHE_FOLDER
     try:

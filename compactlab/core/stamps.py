@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .jit import jit
@@ -35,7 +37,8 @@ def _fraction(text: np.ndarray, begin: int, end: int) -> tuple[int, int]:
     if begin + 1 >= end or (text[begin] != 46 and text[begin] != 44) or not _is_digit(text[begin + 1]):
         return 0, begin
     begin += 1
-    value, unit = 0, _SECOND
+    value: Any = np.int64(0)
+    unit: Any = np.int64(_SECOND)
     while begin < end and _is_digit(text[begin]):
         unit //= 10
         value += unit * (text[begin] - 48)
@@ -50,6 +53,22 @@ def _days(year: int, month: int, day: int) -> int:
         year -= 1
         month += 12
     return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
+
+
+@jit
+def _month_days(year: int, month: int) -> int:
+    if month == 12:
+        return 31
+    return _days(year, month + 1, 1) - _days(year, month, 1)
+
+
+@jit
+def _six_digits(value: int) -> int:
+    """Nanoseconds since midnight of a clock without colons, ``114254``; -1: it is none."""
+    hour, minute, second = value // 10000, value // 100 % 100, value % 100
+    if hour > 23 or minute > 59 or second > 60:
+        return -1
+    return (hour * 3600 + minute * 60 + second) * _SECOND
 
 
 @jit
@@ -69,7 +88,7 @@ def _epoch(value: int, digits: int, fraction: int) -> tuple[int, int]:
 
 @jit
 def _word_code(text: np.ndarray, begin: int, end: int) -> int:
-    code = 0
+    code: Any = np.int64(0)
     for position in range(begin, min(end, begin + 3)):
         code = (code << 8) | (text[position] | 32)
     return code
@@ -106,15 +125,22 @@ def stamp(text: np.ndarray, begin: int, end: int) -> tuple[int, int]:
                         return none
                     nanosecond, at = _fraction(text, stop, end)
                 clock = (value * 3600 + minute * 60 + second) * _SECOND + nanosecond
-            elif digits == 4 and after == 45 and year < 0:
+            elif digits == 4 and (after == 45 or after == 47) and year < 0:
                 year = value
                 month, at = _number(text, stop + 1, end)
-                if at != stop + 3 or at >= end or text[at] != 45:
+                if at != stop + 3 or at >= end or text[at] != after:
                     return none
                 stop = at
                 day, at = _number(text, stop + 1, end)
                 if at != stop + 3:
                     return none
+            elif (digits == 8 or digits == 14) and year < 0 and month < 0 and day < 0 and clock < 0:
+                if digits == 14:
+                    clock = _six_digits(value % 1000000)
+                    value //= 1000000
+                year, month, day, at = value // 10000, value // 100 % 100, value % 100, stop
+            elif digits == 6 and year >= 0 and day >= 0 and clock < 0:
+                clock, at = _six_digits(value), stop
             elif digits >= 9 and digits <= 19 and year < 0 and month < 0 and day < 0 and clock < 0:
                 nanosecond, at = _fraction(text, stop, end)
                 while at < end:
@@ -167,7 +193,9 @@ def stamp(text: np.ndarray, begin: int, end: int) -> tuple[int, int]:
             at += 1
         else:
             return none
-    if year < 1970 or year > 2261 or month < 1 or month > 12 or day < 1 or day > 31 or clock < 0:
+    if year < 1970 or year > 2261 or month < 1 or month > 12 or day < 1 or clock < 0:
+        return none
+    if day > _month_days(year, month):
         return none
     if noon >= 0:
         clock = clock % (12 * 3600 * _SECOND) + noon * 3600 * _SECOND

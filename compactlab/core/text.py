@@ -5,6 +5,8 @@ A text is ``text(byte)``; a piece of it is a pair of byte positions, begin and e
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .jit import jit
@@ -80,7 +82,7 @@ def _starts_with(text: np.ndarray, begin: int, end: int, prefix: np.ndarray) -> 
 @jit
 def _number(text: np.ndarray, begin: int, end: int) -> tuple[int, int]:
     """Decimal digits from begin: value (modulo 2**64, as the kernel's own negatives print) and end."""
-    value = 0
+    value: Any = np.int64(0)  # not 0: uncompiled, it would take the small type of the bytes
     while begin < end and _is_digit(text[begin]):
         value = value * 10 + (text[begin] - 48)
         begin += 1
@@ -234,8 +236,9 @@ def _class(text: np.ndarray, begin: int, end: int, fields: np.ndarray) -> int:
         block = _starts_with(text, begin, end, _PAGE_BLOCK)
         if block or _starts_with(text, begin, end, _PAGES_PER):
             at = begin + (_PAGE_BLOCK.size if block else _PAGES_PER.size)
-            fields[NUMBER], stop = _number(text, _skip_blanks(text, at, end), end)
-            fields[WIDTH] = block and stop == end
+            at = _skip_blanks(text, at, end)
+            fields[NUMBER], stop = _number(text, at, end)
+            fields[WIDTH] = block and stop == end and stop > at
             return BLOCK
     if _starts_with(text, begin, end, _FREE_PAGES):
         return TYPES

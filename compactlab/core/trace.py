@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .jit import jit
@@ -88,7 +90,8 @@ def integers(text: np.ndarray, begin: np.ndarray, end: np.ndarray, missing: int)
         at, stop = begin[piece], end[piece]
         negative = at < stop and text[at] == 45
         at += negative
-        value, is_number = 0, at < stop
+        value: Any = np.int64(0)
+        is_number = at < stop
         if stop - at > 2 and text[at] == 48 and text[at + 1] == 120:
             for position in range(at + 2, stop):
                 byte = text[position]

@@ -170,12 +170,15 @@ function themeWanted() {
   const jupyter = document.body.dataset.jpThemeLight;
   return jupyter ? (jupyter === 'false' ? 'dark' : 'light') : prefersDark?.matches ? 'dark' : 'light';
 }
+// Bokeh hangs its hover tips into the page itself, out of reach of the figure's own style.
+const tips = document.getElementById('compactlab-tips') ?? document.head.appendChild(Object.assign(document.createElement('style'), {id: 'compactlab-tips'}));
 function dress() {
   const wanted = themeWanted(), host = viewOf(root)?.el;
   if (!host) return;
   const tokens = S.themes[wanted];
   for (const token in tokens) host.style.setProperty('--cl-' + token, tokens[token]);
   host.style.setProperty('--cl-scheme', wanted);
+  tips.textContent = `.bk-Tooltip { font-size: 14px; --tooltip-color: ${tokens.panel}; --tooltip-text: ${tokens.ink}; --tooltip-border: ${tokens.rule}; --tooltip-arrow-color: ${tokens.rule}; --icon-color: ${tokens.ink2}; }`;
   if (wanted !== ctx.theme) {
     ctx.theme = wanted;
     for (const [model, attribute, token] of bindings) {
@@ -253,7 +256,8 @@ host.addEventListener('click', (event) => {
   const act = event.composedPath().find((e) => e.dataset?.act)?.dataset.act;
   for (const part of parts) part.script[act]?.();
 });
-host.addEventListener('keydown', (event) => {
+// A page that is nothing but this figure listens everywhere; in a notebook keys count inside the figure.
+(document.getElementById('compactlab') ? document : host).addEventListener('keydown', (event) => {
   const target = event.composedPath()[0], tag = target.tagName, role = target.getAttribute?.('role');
   if (tag === 'SELECT' || tag === 'INPUT' || event.ctrlKey || event.metaKey || event.altKey) return;
   const act = {' ': () => { if (tag !== 'BUTTON') play.active = !play.active; else return false; }, ',': () => stepBy(-1), '.': () => stepBy(1),

@@ -16,6 +16,7 @@ class Circumstances(NamedTuple):
 
     closed: np.ndarray  # (zone) whether the kernel never takes such requests from the zone
     marks: np.ndarray  # whether watermarks are known
+    marks_age_ms: np.ndarray  # 0 not known, negative: sampled later
     min: np.ndarray  # with boost and lowmem_reserve; -1 not known
     low: np.ndarray  # likewise
     managed: np.ndarray  # -1 not known
@@ -53,6 +54,7 @@ def circumstances(run: xr.DataTree, nr_free: xr.DataArray, order: int, migratety
     return Circumstances(
         closed=np.isin(nr_free.zone_name.values.astype(str), shut),
         marks=marks["min"] >= 0,
+        marks_age_ms=np.where(marks["min"] >= 0, marks["age_ms"], 0),
         min=marks["min"],
         low=marks["low"],
         managed=marks["managed"],
@@ -76,6 +78,12 @@ def _at(sampled: xr.DataArray, nr_free: xr.DataArray, missing: int = -1) -> np.n
     return bare.values[rows]
 
 
+def _age_ms(recorded: xr.Dataset, nr_free: xr.DataArray) -> np.ndarray:
+    """Age of the sample that was valid at each moment of `nr_free`, (time, 1)."""
+    rows = sample_at(recorded.elapsed.values, nr_free.elapsed.values)
+    return ((nr_free.elapsed.values - recorded.elapsed.values[rows]) // 1_000_000)[:, None]
+
+
 def _zoneinfo(run: xr.DataTree, nr_free: xr.DataArray, movable: bool) -> dict[str, np.ndarray]:
     zoneinfo = group(run, "zoneinfo")
     sampled: dict[str, xr.DataArray | None] = dict.fromkeys(
@@ -93,7 +101,8 @@ def _zoneinfo(run: xr.DataTree, nr_free: xr.DataArray, movable: bool) -> dict[st
     unknown = np.full(nr_free.shape[:2], -1, np.int64)
     found = {name: unknown if one is None else _at(one, nr_free) for name, one in sampled.items()}
     pages = np.stack([found["cma"], found["reserved"], 0 * unknown], -1)
-    return found | {"pages": np.maximum(pages, 0)}
+    age = unknown if zoneinfo is None else _age_ms(zoneinfo, nr_free)
+    return found | {"pages": np.maximum(pages, 0), "age_ms": age}
 
 
 def _mark(zoneinfo: xr.Dataset, name: str, movable: bool) -> xr.DataArray:
@@ -142,12 +151,10 @@ def _migratetypes(run: xr.DataTree, nr_free: xr.DataArray, order: int) -> dict[s
     fits = barred.nr_free.isel(order=slice(order, None))
     blocks = (fits * size[: fits.sizes["order"]]).sum("order")
     pages = (barred.nr_free * size).sum("order")
-    rows = sample_at(recorded.elapsed.values, nr_free.elapsed.values)
-    age = (nr_free.elapsed.values - recorded.elapsed.values[rows]) // 1_000_000
     return {
         "blocks": _at(blocks, nr_free, 0),
         "pages": _at(pages, nr_free, 0),
         "censored": _at(barred.censored.any("order"), nr_free, False),
         "known": known,
-        "age_ms": np.where(known, age[:, None], 0),
+        "age_ms": np.where(known, _age_ms(recorded, nr_free), 0),
     }

@@ -51,9 +51,9 @@ def verdict(run: xr.DataTree, order: int, migratetype: str | None = None, text: 
         numbers behind it, int64, -1 where not known: `free_pages`; `nr_suitable` blocks of the order that are
         free, `nr_usable` of them outside barred types; `watermark_min`, `watermark_low` (pages, boost and
         lowmem_reserve added); `short_pages` (lacking for the test that refused, 0: none did); `pcp_pages`
-        (in per-CPU lists, free but not in `free_pages`; 0 for
-        orders that those never hold); `largest_order` the zone can hold; `spare_pages`
-        above the min watermark after the request; `types_age_ms` (0 if unknown, negative: seen later).
+        (in per-CPU lists, free but not in `free_pages`; 0 for orders that those never hold);
+        `largest_order` the zone can hold; `spare_pages` above the min watermark after the request;
+        `types_age_ms`, `marks_age_ms` (of migratetypes and zoneinfo; 0 if unknown, negative: seen later).
         `fragmentation_index`, `unusable_index`: of the order, as in debugfs. `barred_types`, `lacks`: bits.
         `attrs["answer"]`: one sentence for the whole machine in the last snapshot.
 
@@ -135,6 +135,7 @@ def _numbers(run: xr.DataTree, order: int, migratetype: str, on_pcp: bool) -> xr
         "largest_order": largest,
         "barred_types": known.barred_types,
         "types_age_ms": known.types_age_ms,
+        "marks_age_ms": known.marks_age_ms,
         "lacks": _bits(~known.marks, ~known.types, known.censored),
     }
     coords = {name: coord for name, coord in nr_free.coords.items() if "order" not in coord.dims}

@@ -32,13 +32,14 @@ def read(
     extfrag_index and unusable_index, alone, concatenated or as loops with time stamps (``date``,
     epoch, ISO, or the recorder's ``@@`` records), traced events and tables of phases and faults.
     Several snapshots without any stamp keep their order: ``elapsed`` counts them. A file without
-    stamps beside files with stamps is placed at the start.
+    stamps beside files with stamps is placed at the start. What shells and people leave between
+    records (comments, prompts, ``uptime``, messages of ``cat``) is left out and told.
 
     Parameters
     ----------
     source
-        A path, several paths, a folder, an open file, bytes, or the text itself (a str with a
-        line break). gzip archives are read as they are.
+        A path, several paths, a folder (also a copy of ``/``, such as sosreport makes), an open
+        file, bytes, or the text itself (a str with a line break). gzip archives are read as they are.
     on_error
         What to do with damaged records in the middle: ``"raise"``, or ``"skip"`` to leave them out
         and list them in ``attrs["problems"]``. A damaged tail is always left out, with a
@@ -84,6 +85,8 @@ def read(
         raise ParseError(
             f"folder {name}", found, f"files with {FORMATS}", "Give a folder that holds recordings"
         )
+    if not any(recording.groups for recording in recordings):
+        raise ParseError(name, "no rows", "at least one", "Nothing of this recording can be shown")
     name = str(facts.pop("name", name))
     run = merge(recordings, name, page_size, provenance, facts)
     run.attrs["problems"] += unread
@@ -114,5 +117,5 @@ def _read_one(content: Content, on_error: str, unread: list[str]) -> Recording |
     except ParseError as error:
         if content.alone or not error.expected.startswith("one of"):
             raise
-        unread.append(f"{content.name}: not read ({error.found})")
+        unread.append(f"{content.name}: not read ({content.unreadable or error.found})")
         return None

@@ -13,7 +13,7 @@ from compactlab.core import text as scan
 
 from .damage import Fault
 from .lines import Lines, zones_of
-from .records import Sections
+from .sections import Sections
 
 
 class Parsed(NamedTuple):
@@ -22,6 +22,7 @@ class Parsed(NamedTuple):
     dataset: xr.Dataset
     sections: np.ndarray  # section(time)
     faults: list[Fault]
+    unusable_index: np.ndarray | None = None  # where its section is another one: section(time), -1: none
 
 
 def parse(lines: Lines, sections: Sections) -> Parsed | None:
@@ -82,7 +83,7 @@ def table_faults(
             Fault(
                 int(sections.section_of[rows[i]]),
                 int(rows[i]),
-                f"{width[i]} columns in {lines[rows[i]]!r}",
+                f"{width[i]} columns in {lines.shown(rows[i])}",
                 f"{width[first[back[i]]]}, as for the same zone on line {lines.number(like)}",
             )
         )

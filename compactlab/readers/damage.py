@@ -10,6 +10,7 @@ from .errors import ParseError
 from .lines import Lines
 
 SKIP_HINT = 'Correct the file, or read it with on_error="skip" to leave this record out'
+_MOST = 100  # sentences about one file
 
 
 @dataclass
@@ -43,6 +44,7 @@ def settle(lines: Lines, faults: list[Fault], n_sections: int, on_error: str) ->
     """
     settled = Settled(np.zeros(n_sections, bool), [], [])
     told_of: set[int] = set()
+    untold = 0
     for fault in sorted(faults, key=lambda fault: (fault.line, -fault.section)):
         error = ParseError(lines.where(fault.line), fault.found, fault.expected, fault.hint)
         known = settled.dropped[fault.section] if fault.section >= 0 else fault.line in told_of
@@ -57,7 +59,10 @@ def settle(lines: Lines, faults: list[Fault], n_sections: int, on_error: str) ->
             raise error
         else:
             told = f"{lines.where(fault.line)}: skipped: found {fault.found}; expected {fault.expected}"
-        settled.problems.append(told)
+        if len(settled.problems) < _MOST:
+            settled.problems.append(told)
+        else:
+            untold += 1
         if fault.section >= 0:
             settled.dropped[fault.section] = True
         if n_sections and settled.dropped.all():
@@ -67,4 +72,6 @@ def settle(lines: Lines, faults: list[Fault], n_sections: int, on_error: str) ->
                 fault.expected,
                 "No complete record is left; record again, or read another copy of the file",
             )
+    if untold:
+        settled.problems.append(f"{lines.name}: skipped {untold} more")
     return settled

@@ -11,7 +11,7 @@ from compactlab.core import text as scan
 
 from .buddyinfo import Parsed, table_faults
 from .lines import Lines, zones_of
-from .records import Sections
+from .sections import Sections
 
 _VARIABLES = {kinds.EXTFRAG_INDEX: "fragmentation_index", kinds.UNUSABLE_INDEX: "unusable_index"}
 
@@ -54,7 +54,9 @@ def parse(lines: Lines, sections: Sections) -> Parsed | None:
         )
         each = np.unique(section[mine], return_inverse=True)[1]
         faults += table_faults(lines, sections, rows[mine], each, zone[mine])
-    return Parsed(dataset, first, faults)
+    second = np.full(first.size, -1, np.int64)
+    second[sample_of[chosen]] = np.where(sections.kind[chosen] == kinds.UNUSABLE_INDEX, chosen, -1)
+    return Parsed(dataset, first, faults, second if "unusable_index" in dataset else None)
 
 
 def _samples(sections: Sections, chosen: np.ndarray) -> np.ndarray:

@@ -29,7 +29,20 @@ class Lines:
     warnings: list[str] = field(default_factory=list)  # those problems that ask for a ReadWarning
 
     def __getitem__(self, line: int) -> str:
-        return bytes(self.data[self.begin[line] : self.end[line]]).decode("utf-8", "backslashreplace")
+        return self.raw(line).decode("utf-8", "backslashreplace")
+
+    def raw(self, line: int) -> bytes:
+        """Bytes of a line."""
+        return self.data[self.begin[line] : self.end[line]].tobytes()
+
+    def shown(self, line: int) -> str:
+        """Begin of a line in quotes, for messages."""
+        raw = self.raw(line)
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            return f"bytes that are not UTF-8 text, {raw[:40]!r}"
+        return repr(text if len(text) <= 100 else text[:100] + "…")
 
     def number(self, line: int) -> int:
         """Line number in the original file, from 1."""
@@ -90,19 +103,19 @@ def bad_row(lines: Lines, line: int) -> tuple[str, str]:
     values = values[1:] if ", type" in text and values and not values[0][0].isdigit() else values
     for value in values:
         if value.startswith("-") and value[1:].isdigit():
-            return f"the negative count {value!r}", "counts of free blocks, zero or more"
+            return f"the negative count {value[:40]!r}", "counts of free blocks, zero or more"
         if value.isdigit() and (len(value) > 18 or int(value) > 1 << 40):
-            return f"the count {value!r}, more memory than any machine has", "counts of free blocks"
+            return f"the count {value[:40]!r}, more memory than any machine has", "counts of free blocks"
         if not value.removeprefix(">").isdigit():
-            return f"{value!r}", "a count of free blocks"
-    return f"{text!r}", "'Node N, zone NAME' and one count of free blocks per order"
+            return f"{value[:40]!r}", "a count of free blocks"
+    return lines.shown(line), "'Node N, zone NAME' and one count of free blocks per order"
 
 
-def not_text(name: str, hint: str) -> ParseError:
+def not_text(
+    name: str, found: str, hint: str = "Pass the output of `cat` on one of them, or a recording"
+) -> ParseError:
     """Make the error for a file that holds none of the formats."""
-    return ParseError(
-        name, hint, f"one of {FORMATS}", "Pass the output of `cat` on one of them, or a recording"
-    )
+    return ParseError(name, found, f"one of {FORMATS}", hint)
 
 
 FORMATS = (

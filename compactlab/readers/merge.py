@@ -43,6 +43,8 @@ def merge(
         ]
         if parts:
             groups[group] = _join(group, parts)
+    if "zones" not in groups and "migratetypes" in groups:
+        _add_zones(groups, problems)
     facts |= _page_size_facts(groups, facts)
     start = min(int(_times(group, dataset).min(initial=2**63 - 1)) for group, dataset in groups.items())
     start = 0 if start == 2**63 - 1 else start
@@ -53,6 +55,27 @@ def merge(
     groups = {group: _on_clock(group, dataset, start, clock) for group, dataset in groups.items()}
     return schema.new_run(
         groups, clock=clock, start_ns=start, provenance=provenance, problems=problems, name=name, **facts
+    )
+
+
+def _add_zones(groups: dict[str, xr.Dataset], problems: list[str]) -> None:
+    """Sum free blocks over the migratetypes, which share out what buddyinfo counts."""
+    types = groups["migratetypes"]
+    counted = "nr_pageblocks" in types and not (types.present & (types.nr_pageblocks < 0)).any()
+    if types.censored.any() or not counted:
+        why = "counts only in part (>100000)" if types.censored.any() else "is incomplete"
+        problems.append(f"no buddyinfo, and pagetypeinfo {why}: no free lists per zone")
+        return
+    problems.append("no buddyinfo: free blocks per zone are the sums over the migratetypes of pagetypeinfo")
+    nr_free = types.nr_free.sum("migratetype")
+    present = types.present.any("migratetype")
+    groups["zones"] = xr.Dataset(
+        {
+            "nr_free": nr_free,
+            "free_pages": nr_free.dot(2**nr_free.order),
+            "present": present.broadcast_like(nr_free),
+            "flags": xr.zeros_like(present, np.uint8),
+        }
     )
 
 

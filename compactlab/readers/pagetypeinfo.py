@@ -12,7 +12,7 @@ from compactlab.core import text as scan
 from .buddyinfo import Parsed, place, table_faults
 from .damage import Fault
 from .lines import Lines
-from .records import Sections
+from .sections import Sections
 
 _TABLES = {scan.BLOCKS: "nr_pageblocks", scan.MIXED: "nr_mixed_pageblocks"}
 
@@ -50,10 +50,10 @@ def parse(lines: Lines, sections: Sections) -> Parsed | None:
     return Parsed(dataset, chosen, faults)
 
 
-def block_order(lines: Lines, sections: Sections) -> set[int]:
-    """List the pageblock orders that the text names."""
+def block_order(lines: Lines, sections: Sections, dropped: np.ndarray) -> set[int]:
+    """List the pageblock orders that the text names, outside of dropped sections."""
     rows = sections.rows(lines, kinds.PAGETYPEINFO, scan.BLOCK)
-    rows = rows[lines.fields[rows, scan.WIDTH] == 1]
+    rows = rows[(lines.fields[rows, scan.WIDTH] == 1) & ~dropped[sections.section_of[rows]]]
     return set(lines.fields[rows, scan.NUMBER].tolist())
 
 
@@ -80,7 +80,7 @@ def _pageblocks(lines: Lines, sections: Sections, chosen: np.ndarray, dataset: x
         if width != len(columns):
             section = int(sections.section_of[line])
             expected = f"{len(columns)}, as in the line above them"
-            faults.append(Fault(section, line, f"{width} columns in {lines[line]!r}", expected))
+            faults.append(Fault(section, line, f"{width} columns in {lines.shown(line)}", expected))
             continue
         name = _TABLES[int(lines.classes[head[i]])]
         if name not in dataset:

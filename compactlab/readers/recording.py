@@ -11,9 +11,10 @@ import xarray as xr
 from . import buddyinfo, extfrag, faults, pagetypeinfo, phases, trace, vmstat, zoneinfo
 from .damage import Fault, settle
 from .errors import ParseError
-from .lines import Lines, cut_lines
-from .records import Sections, find_sections
+from .lines import Lines, cut_lines, not_text
+from .records import find_sections
 from .repair import repair
+from .sections import Sections
 from .sources import Content, stem
 from .stamps import misordered
 from .table import read_table
@@ -26,6 +27,14 @@ _FORMATS = {
     "counters": vmstat.parse,
 }
 _EVENT = re.compile(rb"(?:#.*\n)*\d{3,} \d+ [\w-]+ \w+[ \n]")
+_UNPACK = "Unpack it first; only gzip is unpacked while reading"
+_PACKED = {
+    b"PK\x03\x04": ("a zip archive", _UNPACK),
+    b"BZh": ("a bzip2 archive", _UNPACK),
+    b"\xfd7zXZ": ("an xz archive", _UNPACK),
+    b"\x28\xb5\x2f\xfd": ("a zstd archive", _UNPACK),
+    b"\x89HDF": ("a netCDF or HDF5 file", "compactlab.open opens what compactlab.save wrote"),
+}
 
 
 @dataclass
@@ -59,6 +68,9 @@ def read_content(content: Content, on_error: str) -> Recording:
 
 
 def _read_any(content: Content, on_error: str) -> Recording:
+    for begin, (found, hint) in _PACKED.items():
+        if content.data.startswith(begin):
+            raise not_text(content.name, found, hint)
     header = content.data[:200].split(b"\n", 1)[0].strip().decode("ascii", "replace").split(",")
     if set(phases.COLUMNS) <= set(header):
         table = read_table(content.name, content.data)
@@ -112,6 +124,11 @@ def _read_lines(lines: Lines, content: Content, on_error: str) -> Recording:
     for name, found in parsed.items():
         kept = ~settled.dropped[found.sections]
         dataset = found.dataset if kept.all() else found.dataset.isel(time=kept)
+        if found.unusable_index is not None:
+            lost = settled.dropped[found.unusable_index[kept]] & (found.unusable_index[kept] >= 0)
+            dataset = dataset.assign(
+                unusable_index=dataset.unusable_index.where(~xr.DataArray(lost, dims="time"))
+            )
         if kept.any():
             groups[name] = dataset.assign_coords(time=sections.stamp[found.sections[kept]])
     if not groups:
@@ -119,7 +136,7 @@ def _read_lines(lines: Lines, content: Content, on_error: str) -> Recording:
             lines.name, "no record of a known kind", "at least one", "Nothing of this file can be shown"
         )
     facts = dict(sections.facts)
-    orders = pagetypeinfo.block_order(lines, sections)
+    orders = pagetypeinfo.block_order(lines, sections, settled.dropped)
     if len(orders) > 1:
         raise ParseError(
             lines.name,
@@ -135,7 +152,7 @@ def _read_lines(lines: Lines, content: Content, on_error: str) -> Recording:
         groups,
         content.problems + lines.problems + _order_problem(sections, lines) + settled.problems,
         sections.offset,
-        settled.warnings,
+        settled.warnings + lines.warnings,
         facts,
     )
 

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from compactlab.core import split as kinds
 from compactlab.core import text as scan
 
-from .damage import Fault
+from .damage import SKIP_HINT, Fault
 from .lines import Lines, bad_row, not_text
+from .notes import is_note
+from .sections import KINDS, Sections
 from .stamps import read_stamps
-
-KINDS = (
-    "buddyinfo",
-    "pagetypeinfo",
-    "zoneinfo",
-    "vmstat",
-    "extfrag_index",
-    "unusable_index",
-    "buddyinfo_after",
-    "header",
-)
+from .tail import cut_tail, take_off_broken_row
 
 _CLASSES = {  # lines that may stand in a section of each kind, besides blank ones
     kinds.BUDDYINFO: (scan.COUNTS,),
@@ -39,31 +30,11 @@ _ROWS = (scan.COUNTS, scan.INDICES, scan.TYPED, scan.ZONE, scan.BAD)
 _RECORD = re.compile(r"@@ +(\d{1,18}) +(\S+)((?: +\w+=\S*)*)$")
 _SAME = {"same=0": 0, "same=1": 1}
 _NAME = re.compile(r"(?<![a-z])(" + "|".join(KINDS[:6]) + r")(?![a-z])")
+_COUNTER = re.compile(
+    r"nr_|pg|compact_|thp_|allocstall|numa_|kswapd_|kcompactd|workingset_|oom_kill|drop_|slabs_|unevictable_"
+    r"|htlb_|swap_|swp|zone_|zswp|balloon_|direct_map|ksm_|cow_|vma_|kstack_"
+)
 _TITLE = re.compile(_NAME.pattern + r"\W*$")  # `==> /proc/vmstat <==`, `# cat /proc/buddyinfo`
-
-
-@dataclass
-class Sections:
-    """Sections of one text, in the order of the file."""
-
-    kind: np.ndarray
-    stamp: np.ndarray  # ns on the file's clock
-    stamp_line: np.ndarray  # -1: none
-    same: np.ndarray  # 1: buddyinfo was re-read and had not changed, 0: it had, -1: not told
-    section_of: np.ndarray  # section of every line, -1: none
-    clock: str  # wall, monotonic or none
-    offset: int | None = None  # wall minus monotonic, from a header
-    facts: dict[str, str | int] = field(default_factory=dict)
-
-    def of_kind(self, *which: int) -> np.ndarray:
-        """Numbers of the sections of some kinds."""
-        return np.flatnonzero(np.isin(self.kind, which))
-
-    def rows(self, lines: Lines, kind: int, *classes: int) -> np.ndarray:
-        """Lines of given classes in sections of one kind."""
-        held = np.isin(lines.classes, classes) & (self.section_of >= 0)
-        rows = np.flatnonzero(held)
-        return rows[self.kind[self.section_of[rows]] == kind]
 
 
 def find_sections(lines: Lines) -> tuple[Sections, list[Fault]]:
@@ -76,16 +47,16 @@ def find_sections(lines: Lines) -> tuple[Sections, list[Fault]]:
     """
     if not np.isin(lines.classes, (*_ROWS, scan.RECORD)).any() and not _is_vmstat(lines):
         raise not_text(lines.name, _first_words(lines))
+    broken = take_off_broken_row(lines)
     sections, faults = _recorded(lines) if (lines.classes == scan.RECORD).any() else _plain(lines)
-    return sections, faults + _unexpected(lines, sections) + _empty(lines, sections) + _cut_short(
-        lines, sections
-    )
+    faults += _unexpected(lines, sections) + _empty(lines, sections)
+    return sections, faults + cut_tail(lines, sections, broken)
 
 
 def _is_vmstat(lines: Lines) -> bool:
     counters = np.flatnonzero(lines.classes == scan.COUNTER)
     _, names = lines.words(counters, scan.NAME)
-    return any(name.startswith(("nr_", "pg", "compact_", "thp_")) for name in names)
+    return any(_COUNTER.match(name) for name in names)
 
 
 def _first_words(lines: Lines) -> str:
@@ -109,10 +80,10 @@ def _recorded(lines: Lines) -> tuple[Sections, list[Fault]]:
         same.append(_SAME.get(match[3].strip(), -1) if match else -1)
         if not match:
             faults.append(
-                Fault(section, line, f"{lines[line]!r}", "'@@ <t_ns> <kind>', such as '@@ 12 vmstat'")
+                Fault(section, line, lines.shown(line), "'@@ <t_ns> <kind>', such as '@@ 12 vmstat'")
             )
         elif kind[-1] < 0 and lines.cut and line == lines.last:
-            faults.append(Fault(section, line, f"{lines[line]!r}", "a whole line", unfinished=True))
+            faults.append(Fault(section, line, lines.shown(line), "a whole line", unfinished=True))
         elif kind[-1] < 0:
             unread[name] = unread.get(name, 0) + 1
     lines.problems += [
@@ -121,7 +92,7 @@ def _recorded(lines: Lines) -> tuple[Sections, list[Fault]]:
     section_of = np.searchsorted(starts, np.arange(lines.begin.size), "right") - 1
     section_of[starts] = -1
     before = np.flatnonzero((np.arange(lines.begin.size) < starts[0]) & (lines.classes != scan.BLANK))
-    faults += [Fault(-1, int(n), f"{lines[n][:60]!r}", "a record that begins with '@@'") for n in before[:1]]
+    faults += [Fault(-1, int(n), lines.shown(int(n)), "a record that begins with '@@'") for n in before[:1]]
     sections = Sections(np.array(kind), np.array(stamp), starts, np.array(same), section_of, "monotonic")
     _apply_headers(lines, sections)
     return sections, faults
@@ -138,7 +109,7 @@ def _apply_headers(lines: Lines, sections: Sections) -> None:
                 sections.facts[name] = facts[name]
         if facts.get("page_size", "").isdigit():
             sections.facts["page_size"] = int(facts["page_size"])
-        if facts.get("realtime_ns", "").isdigit():
+        if re.fullmatch(r"\d{1,18}|[1-8]\d{18}", facts.get("realtime_ns", "")):
             known = sections.offset or 0  # already added, by an earlier header
             offset = int(facts["realtime_ns"]) - (int(sections.stamp[header]) - known)
             sections.stamp[header:] += offset - known
@@ -147,6 +118,7 @@ def _apply_headers(lines: Lines, sections: Sections) -> None:
 
 def _plain(lines: Lines) -> tuple[Sections, list[Fault]]:
     """Sections of a text as `cat` printed it, with or without lines that tell the time."""
+    _part_from_counters(lines)
     other = np.flatnonzero(lines.classes == scan.OTHER)
     time, stamped = read_stamps(lines, other)
     titles = np.full(lines.begin.size, -1, np.int64)
@@ -181,7 +153,46 @@ def _plain(lines: Lines) -> tuple[Sections, list[Fault]]:
         faults.append(
             Fault(-1, lines.last, "a time stamp with nothing after it", "a record", unfinished=True)
         )
+    _leave_out_notes(lines, sections, stamped | (titles >= 0))
     return sections, faults + _junk(lines, section_of, stamped, titles)
+
+
+def _part_from_counters(lines: Lines) -> None:
+    """Tell lines such as ``Sample 3`` or ``time 1795434174`` from counters: those stand in company."""
+    counters = np.flatnonzero(lines.classes == scan.COUNTER)
+    heads = np.flatnonzero(np.diff(counters, prepend=-2) > 1)
+    for head, size in zip(heads.tolist(), np.diff(heads, append=counters.size).tolist(), strict=True):
+        run = counters[head : head + min(size, _FEW)].tolist()
+        known = [_COUNTER.match(lines[line]) is not None for line in run]
+        alone = run if size <= _FEW and not any(known) else run[: not known[0]]
+        lines.classes[alone] = scan.OTHER
+
+
+_FEW = 4  # lines; what is longer is a table of counters whatever their names
+
+
+def _leave_out_notes(lines: Lines, sections: Sections, told: np.ndarray) -> None:
+    """Make lines blank that are in nobody's way: comments, prompts, messages of the shell."""
+    wrong = (sections.section_of < 0) & ~told & (lines.classes != scan.BLANK)
+    wrong |= _misplaced(lines, sections)
+    notes = [line for line in np.flatnonzero(wrong).tolist() if is_note(lines[line])]
+    if notes:
+        first = f"the first: {lines.shown(notes[0])} on line {lines.number(notes[0])}"
+        lines.problems.append(f"{lines.name}: lines that are no records were left out: {len(notes)}; {first}")
+        lines.classes[notes] = scan.BLANK
+
+
+def _misplaced(lines: Lines, sections: Sections) -> np.ndarray:
+    """Whether each line stands in a section of a kind that does not have such lines."""
+    allowed = np.zeros((len(KINDS) + 1, 14), bool)
+    allowed[:, scan.BLANK] = True
+    allowed[-1] = True  # kinds that are not read
+    for kind, classes in _CLASSES.items():
+        allowed[kind, list(classes)] = True
+    inside = np.flatnonzero(sections.section_of >= 0)
+    wrong = np.zeros(lines.begin.size, bool)
+    wrong[inside] = ~allowed[sections.kind[sections.section_of[inside]], lines.classes[inside]]
+    return wrong
 
 
 def _part_from_strays(lines: Lines, section_of: np.ndarray, stamped: np.ndarray, titles: np.ndarray) -> None:
@@ -238,41 +249,28 @@ def _junk(lines: Lines, section_of: np.ndarray, stamped: np.ndarray, titles: np.
         Fault(
             -1,
             line,
-            _shown(lines, line),
+            lines.shown(line),
             "a time stamp or a line of one of the formats",
-            _STAMP_HINT,
+            _CLOCK_HINT if _CLOCK.search(lines[line]) else SKIP_HINT,
             unfinished=line == lines.last,
         )
         for line in np.flatnonzero(stray).tolist()
     ]
 
 
-_STAMP_HINT = (
-    "Times are read as `date`, `date +%s`, `date +%s%N` or ISO print them (with a date, in English); "
-    'on_error="skip" leaves such lines out'
+_CLOCK = re.compile(r"\d[:.h]\d\d")
+_CLOCK_HINT = (
+    "If this is a time, it must name the date, in English or in numbers with the year first; record with "
+    '`date +%s`, `date -Is` or `LC_ALL=C date`. on_error="skip" leaves such lines out: records then have '
+    "their order but no times"
 )
-
-
-def _shown(lines: Lines, line: int) -> str:
-    raw = bytes(lines.data[lines.begin[line] : lines.end[line]])
-    try:
-        return repr(raw.decode()[:60])
-    except UnicodeDecodeError:
-        return f"bytes that are not UTF-8 text, {raw[:40]!r}"
 
 
 def _unexpected(lines: Lines, sections: Sections) -> list[Fault]:
     """Lines that do not belong to the kind of section they stand in."""
-    allowed = np.zeros((len(KINDS) + 1, 14), bool)
-    allowed[:, scan.BLANK] = True
-    allowed[-1] = True  # kinds that are not read
-    for kind, classes in _CLASSES.items():
-        allowed[kind, list(classes)] = True
-    inside = np.flatnonzero(sections.section_of >= 0)
-    section = sections.section_of[inside]
-    wrong = ~allowed[sections.kind[section], lines.classes[inside]]
     faults = []
-    for line, of in zip(inside[wrong].tolist(), section[wrong].tolist(), strict=True):
+    for line in np.flatnonzero(_misplaced(lines, sections)).tolist():
+        of = int(sections.section_of[line])
         if lines.classes[line] == scan.BAD and sections.kind[of] not in (
             kinds.EXTFRAG_INDEX,
             kinds.UNUSABLE_INDEX,
@@ -280,7 +278,7 @@ def _unexpected(lines: Lines, sections: Sections) -> list[Fault]:
             faults.append(Fault(of, line, *bad_row(lines, line)))
         else:
             expected = f"a line of {KINDS[sections.kind[of]]}"
-            faults.append(Fault(of, line, _shown(lines, line), expected))
+            faults.append(Fault(of, line, lines.shown(line), expected))
     return faults
 
 
@@ -298,28 +296,3 @@ def _empty(lines: Lines, sections: Sections) -> list[Fault]:
         )
         for section in np.flatnonzero(~filled & (sections.kind >= 0)).tolist()
     ]
-
-
-def _cut_short(lines: Lines, sections: Sections) -> list[Fault]:
-    """Find out whether the last record is less than the one of its kind before it.
-
-    Less means fewer lines, or a last line that is shorter at a cut end: the kernel pads its columns,
-    so digits of the last number may be gone.
-    """
-    last = sections.kind.size - 1
-    before = np.flatnonzero(sections.kind[:last] == sections.kind[last])
-    if not before.size:
-        return []
-    held = lines.classes != scan.BLANK
-    here, there = (np.flatnonzero(held & (sections.section_of == of)) for of in (last, before[-1]))
-    size = lines.end - lines.begin
-    fewer = here.size < there.size
-    if not lines.cut and fewer:
-        kind = KINDS[sections.kind[last]]
-        lines.problems.append(
-            f"{lines.name}: the last {kind} has fewer lines than the one before it; was it cut?"
-        )
-    ends = here.size == there.size and here[-1:] == lines.last and size[here[-1]] < size[there[-1]]
-    if not lines.cut or not (fewer or ends):
-        return []
-    return [Fault(last, lines.last, f"{lines[lines.last]!r}", "a complete record", unfinished=True)]

@@ -14,6 +14,15 @@ _PREFIX = re.compile(
     rb"|Number of (?:mixed )?blocks)"
     rb"|\s+(?=Node +\d+, zone)"
 )
+_NAME = re.compile(  # grep -H, with or without -n
+    rb"(?:/?(?:[\w.-]+/)*(?:buddyinfo|pagetypeinfo|zoneinfo|vmstat|extfrag_index|unusable_index))[:-](?:\d+[:-])?"
+)
+_TERMINAL = re.compile(rb"\x1b\[(?:[\d;]*m|\d*[KJ]|H)")  # colours, and what clears a line or the screen
+_STAMP = re.compile(
+    rb"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?Z| ?[+-]\d\d:?\d\d)?"
+    rb"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) .{6,8} \d\d:\d\d:\d\d .*?\d{4}|(?<![\w.])\d{10}(?:\.\d+|\d{9})?(?![\w.])"
+)
+_ZONE = re.compile(rb"Node +(\d+), zone +(\w+)(?:, type +(\w+))?")
 _NUMBERS = re.compile(rb"\s*>?[\d.-]+(?:\s+>?[\d.-]+)*\s*")
 _WORDS = re.compile(rb"\s*[A-Z]\w+(?:\s+[A-Z]\w+)*\s*")
 _ROW = re.compile(rb"Node +\d+, zone|Free pages count")
@@ -31,8 +40,12 @@ def repair(content: bytes) -> tuple[bytes, np.ndarray, list[str]] | None:
     lines = [(number, line.rstrip(b"\r")) for number, line in enumerate(content.split(b"\n"), 1)]
     done: list[str] = []
     for what, mend in (
+        ("control characters of the terminal were removed", _untint),
+        ("file names before the lines were removed", _strip_names),
+        ("blanks before all lines were removed", _dedent),
         ("mail quotes were removed", _unquote),
         ("quoted-printable was decoded", _decode),
+        ("times before the rows were put on lines of their own", _part_stamps),
         ("prefixes before the rows were removed", _strip_prefixes),
         ("wrapped rows were joined", _join_rows),
     ):
@@ -45,6 +58,37 @@ def repair(content: bytes) -> tuple[bytes, np.ndarray, list[str]] | None:
 
 
 _Numbered = list[tuple[int, bytes]]
+
+
+def _untint(lines: _Numbered) -> _Numbered:
+    return [(number, _TERMINAL.sub(b"", line)) for number, line in lines]
+
+
+def _strip_names(lines: _Numbered) -> _Numbered:
+    return [(number, line[match.end() :] if (match := _NAME.match(line)) else line) for number, line in lines]
+
+
+def _dedent(lines: _Numbered) -> _Numbered:
+    indent = min((len(line) - len(line.lstrip(b" \t")) for _, line in lines if line.strip()), default=0)
+    return [(number, line[indent:]) for number, line in lines]
+
+
+def _part_stamps(lines: _Numbered) -> _Numbered:
+    """Give each snapshot the time before its first row, unless rows of several files make that unsure."""
+    if any(line.find(b"Pages per block:") >= 0 for _, line in lines):
+        return lines
+    parted: _Numbered = []
+    seen: set[tuple[bytes, ...]] = set()
+    for number, line in lines:
+        row = _ZONE.search(line)
+        if row and row.start() and (row.groups() in seen or not seen):
+            if stamp := _STAMP.search(line, 0, row.start()):
+                parted.append((number, stamp[0]))
+            seen.clear()
+        if row:
+            seen.add(row.groups())
+        parted.append((number, line))
+    return parted
 
 
 def _unquote(lines: _Numbered) -> _Numbered:

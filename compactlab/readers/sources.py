@@ -14,6 +14,10 @@ from typing import IO
 Source = str | os.PathLike[str] | bytes | IO[str] | IO[bytes]
 
 
+_PROC = ("buddyinfo", "pagetypeinfo", "zoneinfo", "vmstat")
+_EXTFRAG = ("extfrag_index", "unusable_index")
+
+
 @dataclass
 class Content:
     """One file, unpacked."""
@@ -24,6 +28,7 @@ class Content:
     cut: bool = False  # its archive ends too early
     problems: list[str] = field(default_factory=list)
     alone: bool = True  # asked for by name, not found in a folder
+    unreadable: str | None = None  # why the system does not give it
 
 
 def load(source: Source | Iterable[Source]) -> tuple[str, list[Content]]:
@@ -50,10 +55,7 @@ def _load_one(source: Source) -> tuple[str, list[Content]]:
 
 def _load_path(path: Path) -> tuple[str, list[Content]]:
     if path.is_dir():
-        files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
-        contents = [unpack(each.name, each.read_bytes()) for each in files]
-        for content in contents:
-            content.alone = False
+        contents = [_load_found(each) for each in _files_in(path)]
         return path.resolve().name, contents
     if not path.exists():
         raise FileNotFoundError(
@@ -61,6 +63,31 @@ def _load_path(path: Path) -> tuple[str, list[Content]]:
             "check the path, or pass recorded text itself with its line breaks"
         )
     return stem(path.name), [unpack(path.name, path.read_bytes())]
+
+
+_TREE = (
+    *(f"proc/{name}" for name in _PROC),
+    *(f"sys/kernel/debug/extfrag/{name}" for name in _EXTFRAG),
+)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Files of a folder; of a copy of the root folder, or of /proc itself, the ones that are recordings."""
+    for names in (_TREE, _PROC):
+        known = [folder / name for name in names if (folder / name).is_file()]
+        if known and (names is _TREE or folder.resolve().name == "proc"):
+            return known
+    return sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
+
+
+def _load_found(path: Path) -> Content:
+    """One file of a folder; one that may not be read is empty and says so."""
+    try:
+        content = unpack(path.name, path.read_bytes())
+    except PermissionError as error:
+        content = Content(path.name, b"", {}, unreadable=error.strerror)
+    content.alone = False
+    return content
 
 
 def stem(name: str) -> str:
@@ -90,6 +117,14 @@ def unpack(name: str, packed: bytes) -> Content:
     if content.data.startswith(b"\xef\xbb\xbf"):
         content.data = content.data[3:]
         content.problems.append(f"{name}: a byte order mark was removed")
+    if b"\0" in content.data:
+        size = len(content.data)
+        content.data = content.data.replace(b"\0", b"")
+        content.problems.append(
+            f"{name}: {size - len(content.data)} NUL bytes were left out; a crash while writing leaves such"
+        )
+    if b"\r" in content.data and b"\n" not in content.data:
+        content.data = content.data.replace(b"\r", b"\n")
     if b"\r\n" in content.data[:4096]:
         content.problems.append(f"{name}: line ends of DOS were accepted")
     return content

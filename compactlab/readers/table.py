@@ -10,6 +10,8 @@ import numpy as np
 
 from .errors import ParseError
 
+_HINT = "Correct the table, or read the other files without it"
+
 
 @dataclass
 class Table:
@@ -29,7 +31,7 @@ class Table:
             for line, row in enumerate(self.rows, 2):
                 if not row[at].lstrip("-").isdigit() or len(row[at]) > 18:
                     raise ParseError(
-                        f"{self.name}, line {line}", f"{row[at]!r} as {column}", "a whole number"
+                        f"{self.name}, line {line}", f"{row[at]!r} as {column}", "a whole number", _HINT
                     ) from None
             raise
 
@@ -47,5 +49,7 @@ def read_table(name: str, content: bytes) -> Table:
         del rows[-1]
     for line, row in enumerate(rows[1:], 2):
         if len(row) != len(columns):
-            raise ParseError(f"{name}, line {line}", f"{len(row)} cells", f"{len(columns)}, as in the header")
+            raise ParseError(
+                f"{name}, line {line}", f"{len(row)} cells", f"{len(columns)}, as in the header", _HINT
+            )
     return Table(name, columns, rows[1:], problems)

@@ -59,7 +59,7 @@ def _check(lines: Lines, held: np.ndarray, good: np.ndarray, on_error: str) -> n
     if bad.size and on_error == "raise":
         line = int(bad[0])
         expected = "an event 't_ns cpu role event key=value ...'"
-        raise ParseError(lines.where(line), repr(lines[line][:60]), expected, 'on_error="skip" leaves it out')
+        raise ParseError(lines.where(line), lines.shown(line), expected, 'on_error="skip" leaves it out')
     if bad.size:
         lines.problems.append(f"{lines.where(int(bad[0]))}: skipped {bad.size} lines that are no events")
     return good

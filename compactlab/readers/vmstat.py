@@ -10,7 +10,7 @@ from compactlab.core import text as scan
 
 from .buddyinfo import Parsed
 from .lines import Lines
-from .records import Sections
+from .sections import Sections
 
 
 def parse(lines: Lines, sections: Sections) -> Parsed | None:

@@ -12,7 +12,7 @@ from compactlab.core import text as scan
 from .buddyinfo import Parsed, place
 from .damage import Fault
 from .lines import Lines
-from .records import Sections
+from .sections import Sections
 
 MARKS = ("min", "low", "high", "promo")
 _SIZES = {
@@ -73,9 +73,7 @@ def _headless(
     """Lines before the first zone of their record."""
     loose = sections.section_of[body] != sections.section_of[heads[np.maximum(head, 0)]]
     return [
-        Fault(
-            int(sections.section_of[line]), line, f"{lines[line]!r}", "a line 'Node N, zone NAME' before it"
-        )
+        Fault(int(sections.section_of[line]), line, lines.shown(line), "a line 'Node N, zone NAME' before it")
         for line in body[loose | (head < 0)].tolist()
     ]
 

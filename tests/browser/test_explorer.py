@@ -145,6 +145,12 @@ def test_file__plays_with_no_network(new_page, tmp_path, artefact, scheme):
 def test_file__works_by_keyboard(offline_page, tmp_path):
     page = offline_page
     eyes = open_file(page, tmp_path)
+    page.keyboard.press("Space")  # with nothing in focus yet
+    eyes.wait("eyes.model('play').active && eyes.model('frame').value > 0")
+    page.keyboard.press("Space")
+    eyes.wait("!eyes.model('play').active")
+    page.keyboard.press("Home")
+    assert eyes.get("frame", "value") == 0
     page.keyboard.press("Tab")
     order = []
     for _ in range(9):
