@@ -191,20 +191,21 @@ function dress() {
 }
 
 // ---- playing: position follows the time that passed, however long a picture takes
-let playing = false, from = 0, began = 0;
+let playing = false, from = 0, began = 0, placed;
 function step(now) {
   if (!playing) return;
   if (!slider.document) { playing = false; return; }      // the output was closed
+  if (placed !== undefined && slider.value !== placed) { from = slider.value; began = now; }   // somebody dragged it meanwhile
   const width = slider.end - slider.start;
   const at = from + (now - began) / 1000 / Number(speed.value) * width;
-  slider.value = Math.min(slider.end, at);               // between the slider's steps too, or slow playing would stutter
+  slider.value = placed = Math.min(slider.end, at);               // between the slider's steps too, or slow playing would stutter
   if (at >= slider.end) play.active = false; else requestAnimationFrame(step);
 }
 function startOrStop() {
   const focus = deepFocus();
   if (play.active && !playing) {
     if (slider.value >= slider.end) slider.value = slider.start;
-    playing = true; from = slider.value; began = performance.now();
+    playing = true; from = slider.value; began = performance.now(); placed = undefined;
     requestAnimationFrame((now) => { began = now; step(now); });
   } else if (!play.active) playing = false;
   play.label = playing ? `❚❚ ${text('Pause')}` : `▶ ${text('Play')}`;

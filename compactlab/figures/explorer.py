@@ -42,6 +42,7 @@ from .view import Subject, View, order_index, script, subject_of, zone_index
 from .who import who
 from .work import work
 
+_DRAWN = ("zones", "counters", "events", "allocations", "migratetypes")  # groups that views are made of
 GUTTER = 252  # of the column of names, keys and values, in pixels
 
 _WORDS = {
@@ -168,9 +169,6 @@ def explorer(
     )
 
 
-_DRAWN = ("zones", "counters", "events", "allocations", "migratetypes")
-
-
 def _views(subject: Subject) -> list[View]:
     of_zones = [contiguity(subject), indices(subject)] if "zones" in subject.run.children else []
     built = [phases(subject), *of_zones, migratetypes(subject), who(subject), work(subject), latency(subject)]
@@ -244,8 +242,11 @@ def _width(options: list[tuple[str, str]]) -> int:
 
 def _zone_title(subject: Subject, zone: str) -> str:
     node, _slash, name = zone.partition("/")
-    several = any(not other.startswith(f"{node}/") for other in subject.zones)
-    return f"{name} ({_('node')} {node})" if several else f"{name} {_('zone')}"
+    return f"{name} ({_('node')} {node})" if _several_nodes(subject) else f"{name} {_('zone')}"
+
+
+def _several_nodes(subject: Subject) -> bool:
+    return len({zone.partition("/")[0] for zone in subject.zones}) > 1
 
 
 def _time_axis(last: View, subject: Subject) -> FixedTicker:
@@ -315,9 +316,9 @@ def _settings(subject: Subject, theme: str, live: bool) -> dict[str, Any]:
     return {
         "theme": theme, "themes": THEMES, "ramps": {name: ramp(name) for name in THEMES}, "words": _WORDS,
         "templates": TEMPLATES, "zones": [_verdict_zone(subject, zone) for zone in subject.zones],
-        "orders": subject.orders, "page_size": subject.page_size, "pageblock_order": subject.pageblock_order,
+        "orders": subject.orders, "page_size": subject.page_size,
         "absent": ABSENT, "edges": timeline.edges, "positions": timeline.positions, "start": timeline.start,
-        "end": timeline.end, "instant": timeline.instant, "has_phases": bool(timeline.phases), "live": live, "width": WIDTH,
+        "end": timeline.end, "instant": timeline.instant, "live": live, "width": WIDTH,
         "wall": subject.run.attrs["start_ns"] / 1e6 if clock == "wall" else None,
         "phase_starts": [start for start, _end, _name in timeline.phases],
     }  # fmt: skip
@@ -325,8 +326,7 @@ def _settings(subject: Subject, theme: str, live: bool) -> dict[str, Any]:
 
 def _verdict_zone(subject: Subject, zone: str) -> str:
     node, _slash, name = zone.partition("/")
-    several = len({other.partition("/")[0] for other in subject.zones}) > 1
-    return TEMPLATES["node"].format(zone=name, node=node) if several else name
+    return TEMPLATES["node"].format(zone=name, node=node) if _several_nodes(subject) else name
 
 
 def _code(views: list[View]) -> str:

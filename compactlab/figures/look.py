@@ -157,7 +157,6 @@ h3 {{ margin: 0; font-size: 15px; font-weight: 650; line-height: 18px; }}
 .s {{ display: inline-block; width: 13px; height: 13px; margin-right: 7px; vertical-align: -1px; box-sizing: border-box;
   border: 1px solid var(--cl-rule); }}
 .ruler {{ display: inline-block; width: 13px; border-top: 3px solid var(--cl-ink); margin-right: 7px; vertical-align: 4px; }}
-.two {{ column-count: 2; column-gap: 10px; }}
 button {{ all: unset; cursor: pointer; text-decoration: underline; color: var(--cl-accent); }}
 button:focus-visible {{ outline: 3px solid var(--cl-accent); }}
 """
