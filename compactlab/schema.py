@@ -302,6 +302,16 @@ def page_size(run: xr.DataTree) -> int | None:
     return None if size == "unknown" else int(size)
 
 
+def pageblock_order(run: xr.DataTree) -> int | None:
+    """Order of a pageblock, or None where the recording does not tell.
+
+    >>> pageblock_order(new_run({}, pageblock_order=9))
+    9
+    """
+    order = run.attrs.get("pageblock_order", "unknown")
+    return None if order == "unknown" else int(order)
+
+
 def validate(run: xr.DataTree) -> None:
     """Check a run against the schema.
 

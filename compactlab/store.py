@@ -27,9 +27,7 @@ ZARR_CHUNK = 10_000
 """Entries along the first dimension in a chunk; one shard, that is one file, holds them all."""
 
 _TEXT = "compactlab_text"  # attribute of a variable: its dtype in memory
-_JSON = (
-    "compactlab_attributes"  # attribute: names of the others in their order, false for those that are JSON
-)
+_JSON = "compactlab_attributes"  # attribute: names of the others in order, false for those in JSON
 _LAYOUT = "compactlab_layout"  # attribute of the root: groups, and the variables in each, in their order
 _EMPTY = "%"  # the flag meaning of empty text: a lone per cent sign escapes nothing
 
@@ -146,9 +144,7 @@ def _write_netcdf(tree: xr.DataTree, part: Path) -> None:
     encoding = _encoding(
         tree, lambda variable: compressed if variable.ndim and variable.dtype != object else {}
     )
-    content = tree.to_netcdf(
-        engine="h5netcdf", encoding=encoding
-    )  # in memory: a full disk is then one plain error
+    content = tree.to_netcdf(engine="h5netcdf", encoding=encoding)  # a full disk is then one plain error
     with part.open("wb") as file:
         file.write(content)
         file.flush()

@@ -9,7 +9,6 @@ import pytest
 import compactlab
 from compactlab import metrics
 
-SHARED = Path(__file__).parents[2] / "shared" / "groundtruth"
 LIVE = Path("/sys/kernel/debug/extfrag")
 
 
@@ -53,10 +52,9 @@ def test_indices__equal_debugfs_in_shipped_datasets(capsys):
     _judge((run for run in runs if "extfrag" in run.children), capsys, "shipped datasets")
 
 
-def test_indices__equal_debugfs_in_all_recordings(capsys):
-    series = sorted(SHARED.glob("*/series.txt.gz"))
-    if not series:
-        pytest.skip(f"no recordings beside the checkout: {SHARED} has no series.txt.gz")
+def test_indices__equal_debugfs_in_all_recordings(groundtruth, capsys):
+    series = sorted(groundtruth.glob("*/series.txt.gz"))
+    assert series
     total = _judge((compactlab.read(path) for path in series), capsys, f"{len(series)} recordings")
     assert total["fragmentation_index"] == total["unusable_index"]
 

@@ -9,22 +9,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proctexts import BUDDYINFO, ZONEINFO, stamped
 
 from compactlab import schema
 from compactlab.readers import ParseError, read
-from tests import strategies
-
-BUDDYINFO = (
-    "Node 0, zone      DMA      0      0      0      0      0      0      0      0      1      1      3 \n"
-    "Node 0, zone    DMA32      1      1      4      2      5      4      3      3      4      3    751 \n"
-    "Node 0, zone   Normal  24378  83320  51104  31513  18271  10676   5574   2612   1108   1248   1987 \n"
-)
-
-
-def stamped(n: int, body: str = BUDDYINFO, first: int = 1_795_434_174) -> str:
-    return "".join(f"{first + i}\n{body}" for i in range(n))
 
 
 def as_dict(run, time: int) -> dict:
@@ -158,6 +149,13 @@ def test_read__each_header_sets_the_clock_anew():
     assert run.attrs["start_ns"] == 10**18 + 10
 
 
+def test_read__file_without_stamps_beside_one_with_nothing_in_it():
+    run = read([io.StringIO("t_mono_ns,phase\n5,end\n"), io.StringIO(BUDDYINFO)])
+    assert list(run.children) == ["zones"]
+    assert run["zones/elapsed"].values.tolist() == [0]
+    assert any("lists no phases" in problem for problem in run.attrs["problems"])
+
+
 def test_read__header_of_one_file_puts_others_on_the_wall_clock(tmp_path):
     (tmp_path / "a.txt").write_text(
         f"@@ 10 header\nrealtime_ns 1000000000000000000\n@@ 20 buddyinfo\n{BUDDYINFO}"
@@ -201,48 +199,6 @@ def test_read__infers_the_page_size_only_on_evidence(text, size):
     assert read(text, page_size=65536).attrs["page_size"] == 65536
 
 
-ZONEINFO = """\
-Node 0, zone      DMA
-  per-node stats
-      nr_inactive_anon 5
-  pages free     3580
-        boost    7
-        min      42
-        low      52
-        high     62
-        promo    72
-        spanned  4095
-        present  3998
-        managed  3840
-        cma      0
-        protection: (0, 1934, 3917)
-      nr_free_pages 3580
-      nr_free_cma  9
-  pagesets
-    cpu: 0
-              count: 12
-              high:  13
-              batch: 1
-  vm stats threshold: 8
-    cpu: 3
-              count: 4
-              high:  14
-              batch: 2
-  vm stats threshold: 8
-  node_unreclaimable:  0
-  start_pfn:           1
-Node 0, zone   Normal
-  pages free     0
-        min      0
-        low      0
-        high     0
-        spanned  0
-        present  0
-        managed  0
-        protection: (0, 0, 0)
-"""
-
-
 def test_read__zoneinfo_by_key():
     zones = read(ZONEINFO)["zoneinfo"].to_dataset().isel(time=0)
     dma, normal = zones.sel(zone="0/DMA"), zones.sel(zone="0/Normal")
@@ -268,6 +224,11 @@ def test_read__zoneinfo_by_key():
     assert dma.pcp_count.values.tolist() == [12, 4]
     assert dma.pcp_high.values.tolist() == [13, 14]
     assert normal.pcp_count.values.tolist() == [-1, -1]
+
+
+def test_read__zone_index_is_unknown_for_a_zone_no_kernel_has():
+    zones = read("Node 0, zone Odd\n  pages free 1\n        min 1\n        protection: (0)\n")["zoneinfo"]
+    assert zones["zone_idx"].values.tolist() == [-1]
 
 
 def test_read__events_know_their_zone():

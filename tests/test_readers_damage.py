@@ -8,12 +8,12 @@ import io
 import warnings
 
 import pytest
+import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proctexts import BUDDYINFO, stamped
 
 from compactlab.readers import ParseError, ReadWarning, read
-from tests import strategies
-from tests.test_readers import BUDDYINFO, stamped
 
 LOOP = stamped(5)
 SKIP = r'on_error="skip"'

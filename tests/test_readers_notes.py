@@ -7,10 +7,10 @@ import warnings
 
 import numpy as np
 import pytest
+from proctexts import BUDDYINFO, ZONEINFO, stamped
 
 from compactlab import verdict
 from compactlab.readers import ParseError, ReadWarning, read
-from tests.test_readers import BUDDYINFO, ZONEINFO, stamped
 
 FIRST = np.datetime64("2026-11-23T11:42:10", "ns")
 COUNTS = read(BUDDYINFO)["zones/nr_free"].values[0]

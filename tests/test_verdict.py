@@ -165,12 +165,6 @@ def test_verdict__age_of_the_types(sampled, words):
     assert (words in text) if words else ("seen" not in text)
 
 
-def test_verdict__age_of_the_watermarks():
-    groups = {"zones": zones([[PLENTY]] * 2, elapsed=[30 * SECOND, 60 * SECOND]), "zoneinfo": zoneinfo(MARKS)}
-    assert metrics.verdict(schema.new_run(groups), 9).marks_age_ms.values.tolist() == [[30_000], [60_000]]
-    assert metrics.verdict(_run(PLENTY, info=False), 9).marks_age_ms.values.tolist() == [[0]]
-
-
 def test_verdict__fragmentation_and_shortage():
     reason, text, numbers = _say(_run([9_000] + [0] * 10))
     assert reason == "fragmentation_and_shortage"

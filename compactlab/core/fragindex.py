@@ -40,14 +40,22 @@ def extfrag_percent(F: int, S: int, q: int) -> int:  # noqa: N803
 
 
 @jit
+def _sums(nr_free: np.ndarray, row: int) -> tuple[int, int]:
+    """F and B of one row of nr_free(row, order)."""
+    F, B = 0, 0
+    for order in range(nr_free.shape[1]):
+        F += nr_free[row, order] << order
+        B += nr_free[row, order]
+    return F, B
+
+
+@jit
 def fragmentation_index(nr_free: np.ndarray, present: np.ndarray, out: np.ndarray) -> None:
     """Fragmentation index, all arguments (row, order): blocks, bool, float64 written; NaN if not present."""
     rows, orders = nr_free.shape
     for row in range(rows):
-        F, B, S = 0, 0, 0
-        for order in range(orders):
-            F += nr_free[row, order] << order
-            B += nr_free[row, order]
+        F, B = _sums(nr_free, row)
+        S = 0
         for order in range(orders - 1, -1, -1):
             S = 2 * S + nr_free[row, order]
             value = fragmentation_thousandths(F, B, S, order) / 1000
@@ -59,9 +67,8 @@ def unusable_index(nr_free: np.ndarray, present: np.ndarray, out: np.ndarray) ->
     """Unusable free space index, arguments as in `fragmentation_index`."""
     rows, orders = nr_free.shape
     for row in range(rows):
-        F, S = 0, 0
-        for order in range(orders):
-            F += nr_free[row, order] << order
+        F, _ = _sums(nr_free, row)
+        S = 0
         for order in range(orders - 1, -1, -1):
             S = 2 * S + nr_free[row, order]
             value = unusable_thousandths(F, S, order) / 1000
@@ -73,9 +80,8 @@ def extfrag_for_order(nr_free: np.ndarray, present: np.ndarray, out: np.ndarray)
     """External fragmentation in percent, as above but integers; -1 if not present."""
     rows, orders = nr_free.shape
     for row in range(rows):
-        F, S = 0, 0
-        for order in range(orders):
-            F += nr_free[row, order] << order
+        F, _ = _sums(nr_free, row)
+        S = 0
         for order in range(orders - 1, -1, -1):
             S = 2 * S + nr_free[row, order]
             out[row, order] = extfrag_percent(F, S, order) if present[row, order] else -1
@@ -86,10 +92,8 @@ def contig_page_info(nr_free: np.ndarray, q: int, out: np.ndarray) -> None:
     """F, S, fragmentation and unusable thousandths for one order: blocks (row, order) to int64 (4, row)."""
     rows, orders = nr_free.shape
     for row in range(rows):
-        F, B, S = 0, 0, 0
-        for order in range(orders):
-            F += nr_free[row, order] << order
-            B += nr_free[row, order]
+        F, B = _sums(nr_free, row)
+        S = 0
         for order in range(orders - 1, q - 1, -1):
             S = 2 * S + nr_free[row, order]
         out[0, row] = F

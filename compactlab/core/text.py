@@ -260,7 +260,7 @@ def _class(text: np.ndarray, begin: int, end: int, fields: np.ndarray) -> int:
 def classify(text: np.ndarray, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Class of every line, and its fields(line, column)."""
     classes = np.empty(begin.size, np.uint8)
-    fields = np.zeros((begin.size, 7), np.int64)
+    fields = np.zeros((begin.size, WIDTH + 1), np.int64)
     for line in range(begin.size):
         classes[line] = _class(text, begin[line], end[line], fields[line])
     return classes, fields

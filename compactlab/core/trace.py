@@ -65,11 +65,11 @@ def _argument(text: np.ndarray, at: int, end: int, pair: np.ndarray) -> int:
 @jit
 def scan(text: np.ndarray, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fields(line, column) and arguments(n, column) of every line."""
-    fields = np.zeros((begin.size, 7), np.int64)
+    fields = np.zeros((begin.size, GOOD + 1), np.int64)
     most = 0
     for byte in text:
         most += byte == 61
-    pairs = np.empty((most, 5), np.int64)
+    pairs = np.empty((most, VALUE_END + 1), np.int64)
     found = 0
     for line in range(begin.size):
         at = _head(text, begin[line], end[line], fields[line])

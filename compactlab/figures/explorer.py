@@ -52,7 +52,7 @@ _WORDS = {
         "a block is free", "none free", "Free memory by migratetype", "not recorded for this zone",
         "Who compacts", "now", "nobody now", "runs", "from counters, to the sample",
         "Compaction work", "counters", "pages scanned", "pages moved", "Time per allocation", "Time to get",
-        "distribution", "over time", "got it", "fell back", "requests", "no request now", "Play", "Pause",
+        "distribution", "over time", "of", "deferred", "woken", "given up", "got it", "fell back", "requests", "no request now", "Play", "Pause",
         "no free lists in this recording, so no verdict", "one moment", "beyond the count", "pages", "Zone", "Order", "Time axis",
         "Speed", "Step back", "Step on", "Time",
     )

@@ -22,7 +22,7 @@
       const key = over
         ? `<div class="r"><span><span style="color:${ctx.colour('huge')}">●</span> ${ctx.text('got it')}</span><span><span style="color:${ctx.colour('fallback')};font-weight:700">✕</span> ${ctx.text('fell back')}</span></div>`
           + (here ? `<div class=n>${ctx.count(p.requests[k])} ${ctx.text('requests')}, ${ctx.count(p.failed[k])} ${ctx.text('fell back')}<br>p50 <b>${ms(p.p50[k])}</b>, p99 <b>${ms(p.p99[k])}</b></div>` : `<span class=m>${ctx.text('no request now')}</span><br>`)
-        : m.lines.map((line) => `<div class="r n"><span><span style="display:inline-block;width:22px;border-top:3px ${border[line.dash]} ${ctx.colour('huge')};vertical-align:4px;margin-right:7px"></span>${ctx.escape(line.name)}</span><span>${ctx.count(line.count)}</span></div>`).join('');
+        : m.lines.map((line) => `<div class="r n"><span><span style="display:inline-block;width:22px;border-top:3px ${border[line.dash]} ${ctx.colour('huge')};vertical-align:4px;margin-right:7px"></span>${ctx.escape(line.name)}</span><span>${line.got === line.count ? ctx.count(line.count) : `${ctx.count(line.got)} ${ctx.text('of')} ${ctx.count(line.count)}`}</span></div>`).join('');
       words(`<h3>${what}</h3>${key}${link}`);
     },
   };

@@ -104,7 +104,10 @@ def _bins(subject: Subject, between: Between | None = None) -> dict[str, np.ndar
 def _ecdf(
     subject: Subject, allocations: xr.Dataset, across: Range1d
 ) -> tuple[object, list[dict[str, object]]]:
-    """Share of requests served within a time, one line per source of requests."""
+    """Share of all requests that got their block within a time, one line per source of requests.
+
+    A line ends at the share that got one at all: a refusal, however quick, serves nobody.
+    """
     drawn = subject.paint.figure(
         x_range=Range1d(across.start, across.end), y_range=Range1d(0, 1.04), x_axis_type="log",
         min_border_left=subject.border,
@@ -114,15 +117,18 @@ def _ecdf(
     drawn.yaxis.ticker = FixedTicker(ticks=[0, 0.5, 1])
     drawn.yaxis.major_label_overrides = {0: "0 %", 0.5: "50 %", 1: "100 %"}
     ms = allocations["latency_ns"].to_numpy() / 1e6
+    got = allocations["success"].to_numpy()
     source_of = allocations["source"].to_numpy() if "source" in allocations else np.full(ms.size, "", object)
     lines: list[dict[str, object]] = []
     renderers = []
     for name, dash in zip(list(dict.fromkeys(source_of))[: len(DASHES)], DASHES, strict=False):
-        ordered = np.sort(ms[source_of == name])
+        asked = source_of == name
+        count = int(asked.sum())
+        ordered = np.sort(ms[asked & got])
         at = np.unique(np.linspace(0, ordered.size - 1, min(ordered.size, 400)).astype(int))
         columns = {
             "ms": ordered[at],
-            "share": (at + 1) / ordered.size,
+            "share": (at + 1) / count,
             "text": [f"{v:.3g} ms" for v in ordered[at]],
         }
         source = ColumnDataSource({**columns, "percent": [f"{100 * v:.1f} %" for v in columns["share"]]})
@@ -130,7 +136,7 @@ def _ecdf(
         subject.paint(line.glyph, line_color="huge")
         # BokehJS finds no step under the mouse: an unseen line tells the values.
         renderers.append(drawn.line("ms", "share", source=source, line_alpha=0, name=str(name)))
-        lines.append({"name": str(name), "dash": dash, "count": int(ordered.size)})
+        lines.append({"name": str(name), "dash": dash, "count": count, "got": int(ordered.size)})
     drawn.add_tools(
         HoverTool(renderers=renderers, tooltips=[("served", "@percent within @text, $name")], mode="vline")
     )

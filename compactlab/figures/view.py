@@ -43,7 +43,8 @@ class Subject:
 
     def group(self, name: str) -> xr.Dataset | None:
         """Group of the run, or None."""
-        return self.run[name].to_dataset() if name in self.run.children else None
+        found = self.run[name].to_dataset() if name in self.run.children else None
+        return found if found is not None and all(found.sizes.values()) else None
 
     def figure(self, y_range: Any, **options: Any) -> tuple[figure, Span]:
         """Figure on the shared time axis, and its cursor."""
@@ -122,6 +123,12 @@ def order_index(subject: Subject, order: int | None) -> int:
     if order not in subject.orders:
         raise ValueError(f"order: got {order!r}, expected {min(subject.orders)} to {max(subject.orders)}")
     return order
+
+
+def lone_sample(subject: Subject) -> bool:
+    """Whether the counters were read once only, which tells no rate."""
+    counters = subject.group("counters")
+    return counters is not None and counters.sizes["time"] < 2
 
 
 def steps(*names: str) -> ColumnDataSource:

@@ -1,5 +1,8 @@
 // Who compacts, lane by lane.
-(ctx, m) => ({
+(ctx, m) => {
+  const signs = {diamond: ['◆', 'woken'], x: ['✕', 'deferred'], circle_x: ['⊗', 'given up']};
+  const legend = [...new Set(m.marks.data.marker)].filter((kind) => signs[kind]).map((kind) => `${signs[kind][0]}\u00a0${ctx.text(signs[kind][1])}`).join(' &ensp;');
+  return {
   select() {
     const d = m.source.data, starts = Array.from(d.start), ends = Array.from(d.end);
     m.source.data = {...d, x0: starts.map((t) => ctx.draw(t)), x1: ends.map((t) => ctx.draw(t)), from: starts.map((t) => ctx.clock(t)),
@@ -13,6 +16,7 @@
     ctx.who = [...now];
     const names = ctx.who.map((name) => m.lanes[name]).join(' + ');
     words(`<h3>${ctx.text('Who compacts')}</h3><span class=m>${names ? `${ctx.text('now')}: <b style="color:${ctx.colour('ink')}">${names}</b>` : ctx.text('nobody now')}`
-      + `${m.origin === 'counters' ? `<br>${ctx.text('from counters, to the sample')}` : ''}</span>`);
+      + `<br>${m.origin === 'counters' ? ctx.text('from counters, to the sample') : legend}</span>`);
   },
-})
+  };
+}

@@ -11,7 +11,7 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 from ..metrics import compaction_runs
 from ..schema import NO_INTEGER
 from ..texts import _
-from .view import Subject, View
+from .view import Subject, View, lone_sample
 
 LANES = {
     "direct": _("direct"),
@@ -25,6 +25,9 @@ MARKS = {
     "mm_compaction_defer_compaction": ("x", "direct"),
     "mm_vmscan_kswapd_wake": ("triangle", "kcompactd"),
 }
+"""Events worth a mark: its shape, and the lane it stands in."""
+GIVEN_UP = ("circle_x", "contended")
+"""Mark of a run that ended before its scanners met, and the status that tells."""
 MOST = 2000
 """Bars and marks that are drawn apart."""
 
@@ -47,7 +50,7 @@ class _Bar:
 def who(subject: Subject) -> View | None:
     """Lanes of compaction runs with the events that explain them; None where nothing could tell."""
     runs = compaction_runs(subject.run)
-    if runs.attrs["from"] is None:
+    if runs.attrs["from"] is None or (runs.attrs["from"] == "counters" and lone_sample(subject)):
         return None
     active = [name for name in LANES if (runs.who == name).any()] or ["direct", "kcompactd", "manual"]
     drawn, cursor = subject.figure(Range1d(-0.6, len(active) - 0.4))
@@ -65,7 +68,7 @@ def who(subject: Subject) -> View | None:
     subject.paint(starts.glyph, fill_color="migrate")
     tips = [("who", "@who"), ("from", "@from"), ("for", "@span"), ("result", "@status"), ("zone", "@zone")]
     drawn.add_tools(HoverTool(renderers=[bars], tooltips=tips, line_policy="interp", limit=3))
-    marks = _marks(subject, lane)
+    marks = _marks(subject, runs, lane)
     dots = drawn.scatter("x", "y", source=marks, marker="marker", size=11, line_width=2, fill_alpha=0.9)
     subject.paint(dots.glyph, fill_color="migrate", line_color="ink")
     drawn.add_tools(HoverTool(renderers=[dots], tooltips=[("event", "@name"), ("at", "@when")]))
@@ -107,9 +110,13 @@ def _bars(subject: Subject, runs: xr.Dataset, lane: dict[str, float]) -> ColumnD
     )
 
 
-def _marks(subject: Subject, lane: dict[str, float]) -> ColumnDataSource:
-    """Single events worth a mark in their lane."""
-    marks: list[tuple[float, float, str, str]] = []
+def _marks(subject: Subject, runs: xr.Dataset, lane: dict[str, float]) -> ColumnDataSource:
+    """Single events worth a mark in their lane, and runs that were given up."""
+    given_up = runs.isel(run=np.flatnonzero(runs["status"].to_numpy() == GIVEN_UP[1])[:MOST])
+    marks: list[tuple[float, float, str, str]] = [
+        (end / 1e9, lane[str(name)], GIVEN_UP[0], f"{name}: {GIVEN_UP[1]} in {zone}")
+        for name, end, zone in zip(*(given_up[key].to_numpy() for key in ("who", "end", "zone")), strict=True)
+    ]
     events = subject.group("events")
     if events is not None:
         wanted = [name in MARKS and MARKS[name][1] in lane for name in events["name"].values]

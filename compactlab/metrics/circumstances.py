@@ -16,7 +16,6 @@ class Circumstances(NamedTuple):
 
     closed: np.ndarray  # (zone) whether the kernel never takes such requests from the zone
     marks: np.ndarray  # whether watermarks are known
-    marks_age_ms: np.ndarray  # 0 not known, negative: sampled later
     min: np.ndarray  # with boost and lowmem_reserve; -1 not known
     low: np.ndarray  # likewise
     managed: np.ndarray  # -1 not known
@@ -54,7 +53,6 @@ def circumstances(run: xr.DataTree, nr_free: xr.DataArray, order: int, migratety
     return Circumstances(
         closed=np.isin(nr_free.zone_name.values.astype(str), shut),
         marks=marks["min"] >= 0,
-        marks_age_ms=np.where(marks["min"] >= 0, marks["age_ms"], 0),
         min=marks["min"],
         low=marks["low"],
         managed=marks["managed"],
@@ -101,8 +99,7 @@ def _zoneinfo(run: xr.DataTree, nr_free: xr.DataArray, movable: bool) -> dict[st
     unknown = np.full(nr_free.shape[:2], -1, np.int64)
     found = {name: unknown if one is None else _at(one, nr_free) for name, one in sampled.items()}
     pages = np.stack([found["cma"], found["reserved"], 0 * unknown], -1)
-    age = unknown if zoneinfo is None else _age_ms(zoneinfo, nr_free)
-    return found | {"pages": np.maximum(pages, 0), "age_ms": age}
+    return found | {"pages": np.maximum(pages, 0)}
 
 
 def _mark(zoneinfo: xr.Dataset, name: str, movable: bool) -> xr.DataArray:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from .source import group
+from .source import needed
 
 _LEVELS = ("nr_", "workingset_nodes")
 
@@ -44,11 +44,7 @@ def rates(run: xr.DataTree, counters: Sequence[str] | None = None) -> xr.DataArr
     >>> rates(schema.new_run({"counters": group})).values.tolist()
     [[nan], [3.0]]
     """
-    recorded = group(run, "counters")
-    if recorded is None:
-        raise ValueError(
-            f"run: found {', '.join(run.children) or 'nothing'}; expected counters. Record /proc/vmstat too"
-        )
+    recorded = needed(run, "counters", "Record /proc/vmstat too")
     names = [str(name) for name in recorded.counter.values]
     if counters is None:
         counters = [name for name in names if not name.startswith(_LEVELS)]

@@ -46,6 +46,11 @@ def fragmentation_index(run: xr.DataTree | xr.DataArray) -> xr.DataArray:
         -1: a block is free. Towards 0: lack of memory; towards 1: fragmentation. One lone block that is
         too small gives a value in [-0.5, 0]. NaN: the zone, or that order of it, was not listed.
 
+    Raises
+    ------
+    ValueError
+        If the run has no free lists, or the array no dimension `order`.
+
     References
     ----------
     mm/vmstat.c, __fragmentation_index, Linux 6.18; debugfs extfrag/extfrag_index.
@@ -77,6 +82,11 @@ def unusable_index(run: xr.DataTree | xr.DataArray) -> xr.DataArray:
         Dims of the free blocks; `order` is the requested order. Thousandths / 1000, equal to debugfs.
         0: all free memory can serve the request; 1: none can. NaN: not listed.
 
+    Raises
+    ------
+    ValueError
+        If the run has no free lists, or the array no dimension `order`.
+
     References
     ----------
     mm/vmstat.c, unusable_free_index, Linux 6.18; debugfs extfrag/unusable_index.
@@ -104,6 +114,11 @@ def extfrag_for_order(run: xr.DataTree | xr.DataArray) -> xr.DataArray:
     Returns
     -------
         Dims of the free blocks, int64. Unit: percent, 0 to 100; -1 (`attrs["missing"]`): not listed.
+
+    Raises
+    ------
+    ValueError
+        If the run has no free lists, or the array no dimension `order`.
 
     References
     ----------

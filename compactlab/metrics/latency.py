@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import xarray as xr
 
-from .source import group
+from .source import needed
 
 
 def latency_percentiles(run: xr.DataTree, edges: np.ndarray, q: Sequence[float] = (50, 90, 99)) -> xr.Dataset:
@@ -33,11 +33,7 @@ def latency_percentiles(run: xr.DataTree, edges: np.ndarray, q: Sequence[float] 
     ValueError
         If the run has no allocations.
     """
-    allocations = group(run, "allocations")
-    if allocations is None:
-        raise ValueError(
-            f"run: found {', '.join(run.children) or 'nothing'}; expected allocations with latencies"
-        )
+    allocations = needed(run, "allocations", "Read the table of fault latencies beside the recording too")
     edges = np.asarray(edges, np.int64)
     allocations = allocations.isel(allocation=np.argsort(allocations.elapsed.values, kind="stable"))
     bounds = np.searchsorted(allocations.elapsed.values, edges, side="left")

@@ -22,6 +22,11 @@ def free_by_order(run: xr.DataTree | xr.DataArray) -> xr.DataArray:
         Dims of the free blocks. `attrs["units"]`: MiB (float64) where the run tells its page size, else
         pages (int64). 0 where the zone or order was not listed.
 
+    Raises
+    ------
+    ValueError
+        If the run has no free lists, or the array no dimension `order`.
+
     Examples
     --------
     >>> free_by_order(xr.DataArray([3, 0, 2], dims="order")).values.tolist()
@@ -45,6 +50,11 @@ def largest_free_order(run: xr.DataTree | xr.DataArray) -> xr.DataArray:
     Returns
     -------
         Dims of the free blocks without order, int64; -1: no block is free, or the zone was not listed.
+
+    Raises
+    ------
+    ValueError
+        If the run has no free lists, or the array no dimension `order`.
 
     Examples
     --------

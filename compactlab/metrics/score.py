@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from ..schema import pageblock_order
 from .indices import NOT_PRESENT, extfrag_for_order
-from .source import free_blocks, group, sample_at
+from .source import free_blocks, group, huge_page_order, sample_at
 
 
 def fragmentation_score(run: xr.DataTree, proactiveness: int = 20, order: int | None = None) -> xr.Dataset:
@@ -34,6 +35,11 @@ def fragmentation_score(run: xr.DataTree, proactiveness: int = 20, order: int | 
         `present_pages` of the zoneinfo sample before, or `nr_pageblocks`. Where neither is recorded there is
         no `score` and `attrs["lacks"]` says so.
 
+    Raises
+    ------
+    ValueError
+        If the run has no free lists, or proactiveness or order is out of range.
+
     References
     ----------
     mm/compaction.c, fragmentation_score_node, fragmentation_score_wmark, Linux 6.18.
@@ -41,9 +47,8 @@ def fragmentation_score(run: xr.DataTree, proactiveness: int = 20, order: int | 
     if not 0 <= proactiveness <= 100:
         raise ValueError(f"proactiveness: found {proactiveness}; expected 0 to 100")
     nr_free, present = free_blocks(run)
-    known = run.attrs["pageblock_order"]
     largest = nr_free.sizes["order"] - 1
-    order = min(9 if known == "unknown" else int(known), largest) if order is None else order
+    order = min(huge_page_order(run), largest) if order is None else order
     if not 0 <= order <= largest:
         raise ValueError(f"order: found {order}; expected 0 to {largest}, the orders of the recording")
     percent = extfrag_for_order(run).isel(order=order, drop=True)
@@ -67,9 +72,9 @@ def _zone_pages(run: xr.DataTree, nr_free: xr.DataArray) -> tuple[np.ndarray | N
     zoneinfo, types = group(run, "zoneinfo"), group(run, "migratetypes")
     if zoneinfo is not None and "present_pages" in zoneinfo:
         sampled, origin = zoneinfo.present_pages, "present_pages"
-    elif types is not None and "nr_pageblocks" in types and run.attrs["pageblock_order"] != "unknown":
+    elif types is not None and "nr_pageblocks" in types and (block := pageblock_order(run)) is not None:
         counts = types.nr_pageblocks
-        pages = counts.where(counts >= 0, 0).sum("migratetype") << int(run.attrs["pageblock_order"])
+        pages = counts.where(counts >= 0, 0).sum("migratetype") << block
         sampled, origin = pages.where((counts >= 0).any("migratetype"), -1), "nr_pageblocks"
     else:
         return None, ""
@@ -87,9 +92,8 @@ def _node_score(zone_score: xr.DataArray, weights: np.ndarray) -> xr.DataArray:
         here = zone_node == node
         total = weights[:, here].sum(1, keepdims=True)
         terms = weights[:, here] * zone_score.values[:, here] // (total + 1)
-        complete = (zone_score.values[:, here] < 0) | usable[
-            :, here
-        ]  # a listed zone of unknown size spoils the sum
+        # A listed zone of unknown size spoils the sum.
+        complete = (zone_score.values[:, here] < 0) | usable[:, here]
         known = complete.all(1) & usable[:, here].any(1)
         scores[:, column] = np.where(known, np.where(usable[:, here], terms, 0).sum(1), -1)
     coords = {"time": zone_score.time, "elapsed": zone_score.elapsed, "node": nodes}

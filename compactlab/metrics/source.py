@@ -5,10 +5,32 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from ..schema import pageblock_order
+
 
 def group(run: xr.DataTree, name: str) -> xr.Dataset | None:
     """One group of a run, or None if the recording has none."""
     return run[name].to_dataset() if name in run.children else None
+
+
+def needed(run: xr.DataTree, name: str, advice: str) -> xr.Dataset:
+    """One group that a metric cannot do without.
+
+    Raises
+    ------
+    ValueError
+        If the recording has none; `advice` says what to do.
+    """
+    found = group(run, name)
+    if found is None:
+        raise ValueError(f"run: found {', '.join(run.children) or 'nothing'}; expected {name}. {advice}")
+    return found
+
+
+def huge_page_order(run: xr.DataTree) -> int:
+    """Order of a huge page: the pageblock order, 9 (2 MiB of 4 KiB pages) where that is unknown."""
+    known = pageblock_order(run)
+    return 9 if known is None else known
 
 
 def free_blocks(source: xr.DataTree | xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
@@ -20,12 +42,7 @@ def free_blocks(source: xr.DataTree | xr.DataArray) -> tuple[xr.DataArray, xr.Da
         If the run has no free lists, or the array no dimension `order`.
     """
     if isinstance(source, xr.DataTree):
-        zones = group(source, "zones")
-        if zones is None:
-            found = ", ".join(source.children) or "nothing"
-            raise ValueError(
-                f"run: found {found}; expected the group 'zones'. Record /proc/buddyinfo as well"
-            )
+        zones = needed(source, "zones", "Record /proc/buddyinfo too")
         return zones.nr_free, zones.present
     if not isinstance(source, xr.DataArray) or source.dims[-1:] != ("order",):
         found = f"dimensions {source.dims}" if isinstance(source, xr.DataArray) else type(source).__name__

@@ -9,7 +9,7 @@ from ..core import fragindex
 from . import sentences
 from .circumstances import circumstances
 from .codes import OUTCOMES, REASON_OUTCOME, REASONS
-from .source import free_blocks
+from .source import free_blocks, huge_page_order
 
 COSTLY_ORDER = 3
 """PAGE_ALLOC_COSTLY_ORDER: above it compaction asks the fragmentation index; up to it per-CPU lists serve."""
@@ -53,9 +53,14 @@ def verdict(run: xr.DataTree, order: int, migratetype: str | None = None, text: 
         lowmem_reserve added); `short_pages` (lacking for the test that refused, 0: none did); `pcp_pages`
         (in per-CPU lists, free but not in `free_pages`; 0 for orders that those never hold);
         `largest_order` the zone can hold; `spare_pages` above the min watermark after the request;
-        `types_age_ms`, `marks_age_ms` (of migratetypes and zoneinfo; 0 if unknown, negative: seen later).
+        `types_age_ms` (of the migratetypes; 0 if unknown, negative: seen later).
         `fragmentation_index`, `unusable_index`: of the order, as in debugfs. `barred_types`, `lacks`: bits.
         `attrs["answer"]`: one sentence for the whole machine in the last snapshot.
+
+    Raises
+    ------
+    ValueError
+        If the run has no free lists, the order is out of range or the migratetype is another one.
 
     References
     ----------
@@ -64,13 +69,13 @@ def verdict(run: xr.DataTree, order: int, migratetype: str | None = None, text: 
     """
     if not 0 <= order <= MAX_ORDER:
         raise ValueError(f"order: found {order}; expected 0 to {MAX_ORDER}")
-    block = 9 if run.attrs["pageblock_order"] == "unknown" else int(run.attrs["pageblock_order"])
-    migratetype = migratetype or ("Movable" if order >= block else "Unmovable")
+    huge = huge_page_order(run)
+    migratetype = migratetype or ("Movable" if order >= huge else "Unmovable")
     if migratetype not in ("Unmovable", "Movable", "Reclaimable"):
         raise ValueError(
             f"migratetype: found {migratetype!r}; expected 'Unmovable', 'Movable' or 'Reclaimable'"
         )
-    result = _numbers(run, order, migratetype, on_pcp=order <= COSTLY_ORDER or order == block)
+    result = _numbers(run, order, migratetype, on_pcp=order <= COSTLY_ORDER or order == huge)
     result.attrs = {
         "order": order,
         "migratetype": migratetype,
@@ -135,7 +140,6 @@ def _numbers(run: xr.DataTree, order: int, migratetype: str, on_pcp: bool) -> xr
         "largest_order": largest,
         "barred_types": known.barred_types,
         "types_age_ms": known.types_age_ms,
-        "marks_age_ms": known.marks_age_ms,
         "lacks": _bits(~known.marks, ~known.types, known.censored),
     }
     coords = {name: coord for name, coord in nr_free.coords.items() if "order" not in coord.dims}

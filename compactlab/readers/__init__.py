@@ -9,7 +9,7 @@ from typing import Literal
 
 import xarray as xr
 
-from .errors import ParseError, ReadWarning
+from .errors import ParseError, ReadWarning, UnknownFormatError
 from .lines import FORMATS
 from .merge import merge
 from .recording import Recording, read_content
@@ -114,8 +114,8 @@ def _read_one(content: Content, on_error: str, unread: list[str]) -> Recording |
         return None
     try:
         return read_content(content, on_error)
-    except ParseError as error:
-        if content.alone or not error.expected.startswith("one of"):
+    except UnknownFormatError as error:
+        if content.alone:
             raise
         unread.append(f"{content.name}: not read ({content.unreadable or error.found})")
         return None

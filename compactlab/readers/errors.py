@@ -11,5 +11,9 @@ class ParseError(ValueError):
         super().__init__(f"{where}: found {found}; expected {expected}" + (f". {hint}" if hint else ""))
 
 
+class UnknownFormatError(ParseError):
+    """A text in none of the formats; beside others in a folder it is left out."""
+
+
 class ReadWarning(UserWarning):
     """Something was kept, but is not as it should be; also listed in ``run.attrs["problems"]``."""

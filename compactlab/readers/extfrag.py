@@ -9,8 +9,8 @@ from compactlab import schema
 from compactlab.core import split as kinds
 from compactlab.core import text as scan
 
-from .buddyinfo import Parsed, table_faults
 from .lines import Lines, zones_of
+from .rows import Parsed, table_faults
 from .sections import Sections
 
 _VARIABLES = {kinds.EXTFRAG_INDEX: "fragmentation_index", kinds.UNUSABLE_INDEX: "unusable_index"}

@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from .sources import stem
 from .table import Table
 
 COLUMNS = ("t_mono_ns", "lat_ns", "huge", "pfn")
 _ATTEMPTS = {"d_stall": "compact_stall", "d_success": "compact_success", "d_fail": "compact_fail"}
 
 
-def parse(table: Table, source: str) -> xr.Dataset:
+def parse(table: Table) -> xr.Dataset:
     """One allocation per row, each a 2 MiB fault; its order follows when the page size is known."""
     columns = {
         "latency_ns": table.integers("lat_ns"),
         "success": table.integers("huge") != 0,
         "pfn": table.integers("pfn"),
-        "source": np.full(len(table.rows), source, object),
+        "source": np.full(len(table.rows), stem(table.name), object),
     }
     for column, name in _ATTEMPTS.items():
         if column in table.columns:

@@ -10,7 +10,7 @@ import numpy as np
 from compactlab import schema
 from compactlab.core import text as scan
 
-from .errors import ParseError
+from .errors import UnknownFormatError
 
 
 @dataclass
@@ -113,9 +113,9 @@ def bad_row(lines: Lines, line: int) -> tuple[str, str]:
 
 def not_text(
     name: str, found: str, hint: str = "Pass the output of `cat` on one of them, or a recording"
-) -> ParseError:
+) -> UnknownFormatError:
     """Make the error for a file that holds none of the formats."""
-    return ParseError(name, found, f"one of {FORMATS}", hint)
+    return UnknownFormatError(name, found, f"one of {FORMATS}", hint)
 
 
 FORMATS = (

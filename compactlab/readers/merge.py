@@ -7,12 +7,13 @@ import xarray as xr
 
 from compactlab import schema
 
+from .clocks import first_time, one_clock
 from .errors import ParseError
 from .lines import zone_rank
+from .machine import ONE_MACHINE, page_size_facts, same_machine, same_size
 from .recording import Recording
 from .trace import locate
 
-_ONE_MACHINE = "Read the files of each machine into a run of its own"
 _DIMENSION = {"events": "event", "allocations": "allocation"}
 
 
@@ -30,12 +31,12 @@ def merge(
     ParseError
         If the files cannot come from one machine, or their clocks cannot be brought together.
     """
-    facts = _same_machine(recordings) | facts  # a description beside the files says more than their headers
-    _same_size(recordings)
+    facts = same_machine(recordings) | facts  # a description beside the files says more than their headers
+    same_size(recordings)
     if page_size is not None:
         facts |= {"page_size": page_size}
     problems = [problem for recording in recordings for problem in recording.problems]
-    clock = _one_clock(recordings, problems)
+    clock = one_clock(recordings, problems)
     groups = {}
     for group in schema.GROUPS:
         parts = [
@@ -45,9 +46,8 @@ def merge(
             groups[group] = _join(group, parts)
     if "zones" not in groups and "migratetypes" in groups:
         _add_zones(groups, problems)
-    facts |= _page_size_facts(groups, facts)
-    start = min(int(_times(group, dataset).min(initial=2**63 - 1)) for group, dataset in groups.items())
-    start = 0 if start == 2**63 - 1 else start
+    facts |= page_size_facts(groups, facts)
+    start = first_time(groups.items())
     if "events" in groups:
         groups["events"] = locate(groups["events"], _spans(groups))
     if "allocations" in groups:
@@ -77,84 +77,6 @@ def _add_zones(groups: dict[str, xr.Dataset], problems: list[str]) -> None:
             "flags": xr.zeros_like(present, np.uint8),
         }
     )
-
-
-def _times(group: str, dataset: xr.Dataset) -> np.ndarray:
-    return dataset.start.values if group == "phases" else dataset.time.values
-
-
-def _one_clock(recordings: list[Recording], problems: list[str]) -> str:
-    """Bring all times to the wall clock where a header links the two, or leave them as they are."""
-    offsets = [recording for recording in recordings if recording.offset is not None]
-    by_clock = {recording.clock: recording.name for recording in reversed(recordings)}
-    if "wall" in by_clock and "monotonic" in by_clock:
-        if not offsets:
-            raise ParseError(
-                f"{by_clock['wall']} and {by_clock['monotonic']}",
-                "wall clock times in the one and times since boot in the other",
-                "one clock, or a recording whose header tells both",
-                "Read the two apart",
-            )
-        for recording in recordings:
-            if recording.clock == "monotonic":
-                _shift(recording, offsets[0].offset or 0)
-    clock = next((known for known in ("wall", "monotonic") if known in by_clock), "none")
-    if clock == "none":
-        _count_on(recordings, problems)
-    elif "none" in by_clock:
-        _place_unstamped(recordings, problems)
-    return clock
-
-
-def _count_on(recordings: list[Recording], problems: list[str]) -> None:
-    """Without any clock, snapshots of one kind in several files follow each other as the files do."""
-    known: dict[str, list[xr.Dataset]] = {}
-    for recording in recordings:
-        for group, dataset in recording.groups.items():
-            before = known.setdefault(group, [])
-            if before and not (group == "extfrag" and _complement(before[-1], dataset)):
-                shifted = dataset.time + int(before[-1].time.values[-1]) + 1
-                recording.groups[group] = dataset.assign_coords(time=shifted)
-                told = f"{recording.name}: has no time stamp; only the order of the files is known"
-                problems += [told] if told not in problems else []
-            before.append(recording.groups[group])
-
-
-def _complement(one: xr.Dataset, other: xr.Dataset) -> bool:
-    """Whether one holds extfrag_index and the other unusable_index."""
-    return {"fragmentation_index", "unusable_index"} <= set(one) ^ set(other)
-
-
-def _place_unstamped(recordings: list[Recording], problems: list[str]) -> None:
-    """Files without any clock stand at the start of the run, unless stamped ones hold the same."""
-    stamped = [recording for recording in recordings if recording.clock != "none"]
-    start = min(
-        int(_times(group, dataset).min(initial=2**63 - 1))
-        for recording in stamped
-        for group, dataset in recording.groups.items()
-    )
-    for recording in recordings:
-        if recording.clock != "none":
-            continue
-        for group in recording.groups:
-            for other in stamped:
-                if group in other.groups:
-                    raise ParseError(
-                        f"{recording.name} and {other.name}",
-                        f"{group} without a time stamp in the one and with stamps in the other",
-                        "time stamps in both",
-                        "Read the two apart",
-                    )
-        _shift(recording, start)
-        problems.append(f"{recording.name}: has no time stamp; it was placed at the start of the run")
-
-
-def _shift(recording: Recording, by: int) -> None:
-    for group, dataset in recording.groups.items():
-        if group == "phases":
-            recording.groups[group] = dataset.assign(start=dataset.start + by, end=dataset.end + by)
-        else:
-            recording.groups[group] = dataset.assign_coords(time=dataset.time + by)
 
 
 def _join(group: str, parts: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
@@ -254,7 +176,7 @@ def _without_duplicates(group: str, joined: xr.Dataset, parts: list[tuple[str, x
                 " and ".join(name for name, part in parts if times[i] in part.time.values),
                 f"two different samples of {group} at the same time, {times[i]} ns",
                 "one sample at a time",
-                _ONE_MACHINE,
+                ONE_MACHINE,
             )
     return joined.isel(time=np.setdiff1d(np.arange(times.size), again))
 
@@ -272,86 +194,6 @@ def _fill_in(joined: xr.Dataset, i: int) -> bool:
     joined["present"][i - 1] = (here.present | there.present).values
     joined["same"][i - 1] = bool(here.same & there.same)
     return True
-
-
-def _same_machine(recordings: list[Recording]) -> dict[str, str | int]:
-    """Facts that all files share."""
-    facts: dict[str, tuple[str, str | int]] = {}
-    for recording in recordings:
-        for fact, value in (recording.facts | _shape_facts(recording)).items():
-            known = facts.setdefault(fact, (recording.name, value))
-            if known[1] != value:
-                raise ParseError(
-                    f"{known[0]} and {recording.name}",
-                    f"{fact} {known[1]!r} in the one and {value!r} in the other",
-                    "files of one machine",
-                    _ONE_MACHINE,
-                )
-    zones = {name for fact, (_, value) in facts.items() if fact == "zones" for name in str(value).split(", ")}
-    if {"DMA32", "HighMem"} <= {name.split("/")[-1] for name in zones}:
-        raise ParseError(
-            recordings[0].name,
-            "zones DMA32 and HighMem",
-            "zones of one machine (no kernel has both)",
-            _ONE_MACHINE,
-        )
-    declared = schema.ATTRIBUTES
-    return {fact: value for fact, (_, value) in facts.items() if fact in declared}
-
-
-def _same_size(recordings: list[Recording]) -> None:
-    """Refuse zones that are in one file much larger than in another."""
-    # Not managed_pages: kernels that initialise memory lazily manage more of it by and by.
-    present = [(r.name, _largest(r, "zoneinfo", "present_pages")) for r in recordings]
-    free = [(r.name, _largest(r, "zones", "free_pages")) for r in recordings]
-    for one, sizes in present:
-        for other, pages in present + free:
-            for zone in sizes.keys() & pages.keys():
-                if one != other and pages[zone] > 2 * sizes[zone]:
-                    raise ParseError(
-                        f"{one} and {other}",
-                        f"zone {zone} of {sizes[zone]} pages in the one, {pages[zone]} in the other",
-                        "files of one machine",
-                        _ONE_MACHINE,
-                    )
-
-
-def _largest(recording: Recording, group: str, name: str) -> dict[str, int]:
-    """Largest value of each zone, where the file has any."""
-    if group not in recording.groups or name not in recording.groups[group]:
-        return {}
-    values = recording.groups[group][name].max("time")
-    known = zip(values.zone.values.tolist(), values.values.tolist(), strict=True)
-    return {zone: pages for zone, pages in known if pages >= 0}
-
-
-def _shape_facts(recording: Recording) -> dict[str, str | int]:
-    """List what the zones themselves tell: their names and numbers of orders."""
-    facts: dict[str, str | int] = {}
-    if "zones" in recording.groups:
-        zones = recording.groups["zones"]
-        facts["zones"] = ", ".join(zones.zone.values.tolist())
-        orders = zones.present.sum("order").max("time")
-        facts |= {
-            f"number of orders of zone {label}": int(n)
-            for label, n in zip(zones.zone.values.tolist(), orders.values, strict=True)
-        }
-    return facts
-
-
-def _page_size_facts(groups: dict[str, xr.Dataset], facts: dict[str, str | int]) -> dict[str, str | int]:
-    """Page size: as recorded or given, or inferred where the zones leave one possibility."""
-    if "page_size" in facts:
-        return {"page_size_from": "recorded or given"}
-    zones = groups.get("zones", groups.get("migratetypes"))
-    if zones is None:
-        return {}
-    names = set(zones.zone_name.values.tolist())
-    if "HighMem" in names:
-        return {"page_size": 4096, "page_size_from": "inferred: only 32-bit kernels have a HighMem zone"}
-    if "DMA32" in names and zones.sizes["order"] == 11:
-        return {"page_size": 4096, "page_size_from": "inferred: 11 orders and a DMA32 zone"}
-    return {}
 
 
 def _spans(groups: dict[str, xr.Dataset]) -> dict[str, tuple[int, int]]:

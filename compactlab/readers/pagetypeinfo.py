@@ -9,9 +9,10 @@ from compactlab import schema
 from compactlab.core import split as kinds
 from compactlab.core import text as scan
 
-from .buddyinfo import Parsed, place, table_faults
 from .damage import Fault
+from .errors import ParseError
 from .lines import Lines
+from .rows import Parsed, place, table_faults
 from .sections import Sections
 
 _TABLES = {scan.BLOCKS: "nr_pageblocks", scan.MIXED: "nr_mixed_pageblocks"}
@@ -50,11 +51,25 @@ def parse(lines: Lines, sections: Sections) -> Parsed | None:
     return Parsed(dataset, chosen, faults)
 
 
-def block_order(lines: Lines, sections: Sections, dropped: np.ndarray) -> set[int]:
-    """List the pageblock orders that the text names, outside of dropped sections."""
+def pageblock_order(lines: Lines, sections: Sections, dropped: np.ndarray) -> int | None:
+    """Order of a pageblock that the text names outside of dropped sections, if it does.
+
+    Raises
+    ------
+    ParseError
+        If it names several.
+    """
     rows = sections.rows(lines, kinds.PAGETYPEINFO, scan.BLOCK)
     rows = rows[(lines.fields[rows, scan.WIDTH] == 1) & ~dropped[sections.section_of[rows]]]
-    return set(lines.fields[rows, scan.NUMBER].tolist())
+    orders = sorted(set(lines.fields[rows, scan.NUMBER].tolist()))
+    if len(orders) > 1:
+        raise ParseError(
+            lines.name,
+            f"pageblock orders {orders}",
+            "one, as all records come from one machine",
+            "Read the machines' files one by one",
+        )
+    return orders[0] if orders else None
 
 
 def _pageblocks(lines: Lines, sections: Sections, chosen: np.ndarray, dataset: xr.Dataset) -> list[Fault]:

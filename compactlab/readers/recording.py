@@ -14,8 +14,9 @@ from .errors import ParseError
 from .lines import Lines, cut_lines, not_text
 from .records import find_sections
 from .repair import repair
+from .rows import Parsed
 from .sections import Sections
-from .sources import Content, stem
+from .sources import Content
 from .stamps import misordered
 from .table import read_table
 
@@ -26,6 +27,7 @@ _FORMATS = {
     "migratetypes": pagetypeinfo.parse,
     "counters": vmstat.parse,
 }
+_TABLES = {"phases": phases, "allocations": faults}
 _EVENT = re.compile(rb"(?:#.*\n)*\d{3,} \d+ [\w-]+ \w+[ \n]")
 _UNPACK = "Unpack it first; only gzip is unpacked while reading"
 _PACKED = {
@@ -72,18 +74,12 @@ def _read_any(content: Content, on_error: str) -> Recording:
         if content.data.startswith(begin):
             raise not_text(content.name, found, hint)
     header = content.data[:200].split(b"\n", 1)[0].strip().decode("ascii", "replace").split(",")
-    if set(phases.COLUMNS) <= set(header):
-        table = read_table(content.name, content.data)
-        groups = {"phases": phases.parse(table)}
-        return Recording(
-            content.name, "monotonic", groups, content.problems + table.problems, None, table.problems
-        )
-    if set(faults.COLUMNS) <= set(header):
-        table = read_table(content.name, content.data)
-        groups = {"allocations": faults.parse(table, stem(content.name))}
-        return Recording(
-            content.name, "monotonic", groups, content.problems + table.problems, None, table.problems
-        )
+    for group, kind in _TABLES.items():
+        if set(kind.COLUMNS) <= set(header):
+            table = read_table(content.name, content.data)
+            groups = {group: kind.parse(table)}
+            problems = content.problems + table.problems
+            return Recording(content.name, "monotonic", groups, problems, None, table.problems)
     if content.data.startswith(b"# t_ns(") or _EVENT.match(content.data):
         lines = _cut(content, content.data)
         events = trace.parse(lines, on_error)
@@ -120,32 +116,16 @@ def _read_lines(lines: Lines, content: Content, on_error: str) -> Recording:
         problems += found.faults
         problems += _misordered(lines, sections, found.sections)
     settled = settle(lines, problems, sections.kind.size, on_error)
-    groups = {}
-    for name, found in parsed.items():
-        kept = ~settled.dropped[found.sections]
-        dataset = found.dataset if kept.all() else found.dataset.isel(time=kept)
-        if found.unusable_index is not None:
-            lost = settled.dropped[found.unusable_index[kept]] & (found.unusable_index[kept] >= 0)
-            dataset = dataset.assign(
-                unusable_index=dataset.unusable_index.where(~xr.DataArray(lost, dims="time"))
-            )
-        if kept.any():
-            groups[name] = dataset.assign_coords(time=sections.stamp[found.sections[kept]])
+    kept = {name: _kept(found, sections.stamp, settled.dropped) for name, found in parsed.items()}
+    groups = {name: dataset for name, dataset in kept.items() if dataset.sizes["time"]}
     if not groups:
         raise ParseError(
             lines.name, "no record of a known kind", "at least one", "Nothing of this file can be shown"
         )
     facts = dict(sections.facts)
-    orders = pagetypeinfo.block_order(lines, sections, settled.dropped)
-    if len(orders) > 1:
-        raise ParseError(
-            lines.name,
-            f"pageblock orders {sorted(orders)}",
-            "one, as all records come from one machine",
-            "Read the machines' files one by one",
-        )
-    if orders:
-        facts["pageblock_order"] = orders.pop()
+    order = pagetypeinfo.pageblock_order(lines, sections, settled.dropped)
+    if order is not None:
+        facts["pageblock_order"] = order
     return Recording(
         lines.name,
         sections.clock,
@@ -155,6 +135,17 @@ def _read_lines(lines: Lines, content: Content, on_error: str) -> Recording:
         settled.warnings + lines.warnings,
         facts,
     )
+
+
+def _kept(found: Parsed, stamp: np.ndarray, dropped: np.ndarray) -> xr.Dataset:
+    """Samples of one group whose sections were not dropped, with their times."""
+    kept = ~dropped[found.sections]
+    dataset = found.dataset if kept.all() else found.dataset.isel(time=kept)
+    if found.unusable_index is not None:
+        second = found.unusable_index[kept]
+        lost = xr.DataArray(dropped[second] & (second >= 0), dims="time")
+        dataset = dataset.assign(unusable_index=dataset.unusable_index.where(~lost))
+    return dataset.assign_coords(time=stamp[found.sections[kept]])
 
 
 def _misordered(lines: Lines, sections: Sections, chosen: np.ndarray) -> list[Fault]:

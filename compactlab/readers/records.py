@@ -184,7 +184,7 @@ def _leave_out_notes(lines: Lines, sections: Sections, told: np.ndarray) -> None
 
 def _misplaced(lines: Lines, sections: Sections) -> np.ndarray:
     """Whether each line stands in a section of a kind that does not have such lines."""
-    allowed = np.zeros((len(KINDS) + 1, 14), bool)
+    allowed = np.zeros((len(KINDS) + 1, scan.BAD + 1), bool)
     allowed[:, scan.BLANK] = True
     allowed[-1] = True  # kinds that are not read
     for kind, classes in _CLASSES.items():

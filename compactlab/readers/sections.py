@@ -37,6 +37,12 @@ class Sections:
         """Numbers of the sections of some kinds."""
         return np.flatnonzero(np.isin(self.kind, which))
 
+    def sample_of(self, chosen: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Position among the chosen sections of the section that each line stands in."""
+        position = np.full(self.kind.size, -1, np.int64)
+        position[chosen] = np.arange(chosen.size)
+        return position[self.section_of[rows]]
+
     def rows(self, lines: Lines, kind: int, *classes: int) -> np.ndarray:
         """Lines of given classes in sections of one kind."""
         held = np.isin(lines.classes, classes) & (self.section_of >= 0)

@@ -130,6 +130,10 @@ def locate(events: xr.Dataset, spans: dict[str, tuple[int, int]]) -> xr.Dataset:
         As ``parse`` returns them.
     spans
         First and last + 1 page frame number of the zones, as far as known.
+
+    Returns
+    -------
+        The events with `zone` (event): labels, empty where unknown.
     """
     zone = events.zone.values.copy() if "zone" in events else np.full(events.sizes["event"], "", object)
     name = events.name.values

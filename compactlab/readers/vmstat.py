@@ -8,8 +8,8 @@ import xarray as xr
 from compactlab.core import split as kinds
 from compactlab.core import text as scan
 
-from .buddyinfo import Parsed
 from .lines import Lines
+from .rows import Parsed
 from .sections import Sections
 
 
@@ -19,9 +19,7 @@ def parse(lines: Lines, sections: Sections) -> Parsed | None:
     rows = sections.rows(lines, kinds.VMSTAT, scan.COUNTER)
     if not rows.size:
         return None
-    position = np.full(sections.kind.size, -1, np.int64)
-    position[chosen] = np.arange(chosen.size)
-    sample = position[sections.section_of[rows]]
+    sample = sections.sample_of(chosen, rows)
     counter, names = lines.words(rows, scan.NAME)
     value = np.zeros((chosen.size, len(names)), np.int64)
     present = np.zeros(value.shape, bool)

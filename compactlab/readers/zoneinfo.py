@@ -9,9 +9,9 @@ from compactlab import schema
 from compactlab.core import split as kinds
 from compactlab.core import text as scan
 
-from .buddyinfo import Parsed, place
 from .damage import Fault
 from .lines import Lines
+from .rows import Parsed, place
 from .sections import Sections
 
 MARKS = ("min", "low", "high", "promo")
@@ -97,18 +97,14 @@ def _zone_indices(dataset: xr.Dataset, n_classes: int) -> np.ndarray:
     Recent kernels list every configured zone; older ones leave out empty ones, of which Movable
     and Device come last.
     """
-    names = dict.fromkeys(
-        sorted(dataset.zone_name.values.tolist(), key=schema.ZONE_NAMES.index)
-        if set(dataset.zone_name.values.tolist()) <= set(schema.ZONE_NAMES)
-        else []
-    )
-    listed = list(names)
+    names = dataset.zone_name.values.tolist()
+    listed = [name for name in schema.ZONE_NAMES if name in names]
     for last in ("Movable", "Device"):
         if last not in listed and len(listed) < n_classes and (last == "Movable" or "DMA32" in listed):
             listed.append(last)
-    if len(listed) != n_classes:
-        return np.full(dataset.sizes["zone"], -1, np.int64)
-    return np.array([listed.index(name) for name in dataset.zone_name.values], np.int64)
+    if len(listed) != n_classes or not set(names) <= set(listed):
+        return np.full(len(names), -1, np.int64)
+    return np.array([listed.index(name) for name in names], np.int64)
 
 
 def _add_cpus(

@@ -188,6 +188,30 @@ class Eyes:
         return max(by_plot.values(), default=0) / seconds
 
 
+SEEN = """{
+  position: eyes.model('frame').value,
+  cursor: eyes.model('contiguity').center.find((m) => m.type === 'Span').location,
+  verdict: eyes.all('[role=status]')[0].innerText,
+  words: eyes.all('h3').map((h) => h.parentElement.innerText).join('|'),
+}"""
+
+
+def assert_plays(eyes) -> None:
+    """Press Play with a real mouse: position, cursor, values and verdict move, and reach the end."""
+    eyes.frame.get_by_label("Speed").select_option(label="in 5 s")
+    before = eyes(SEEN)
+    eyes.frame.get_by_role("button", name="Play").click()
+    verdicts = {text for _, text in eyes("eyes.sample(given, 5)", "eyes.all('[role=status]')[0].innerText")}
+    eyes.wait("!eyes.model('play').active", seconds=15)
+    after = eyes(SEEN)
+    assert before["position"] == 0
+    assert after["position"] == after["cursor"] == 1000
+    assert after["words"] != before["words"]
+    assert len(verdicts) > 5, verdicts
+    assert any("no free block" in text for text in verdicts)
+    assert any("would succeed" in text for text in verdicts)
+
+
 # ------------------------------------------------------------------ JupyterLab
 
 

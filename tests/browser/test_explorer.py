@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import ROOT, Eyes, assert_clean
+from harness import SEEN, Eyes, assert_clean, assert_plays
 
 import compactlab as cl
 from compactlab.figures import explorer
@@ -15,13 +15,6 @@ run = cl.datasets.load("whole-story")
 lab = cl.Explorer(run)
 lab
 """
-
-SEEN = """{
-  position: eyes.model('frame').value,
-  cursor: eyes.model('contiguity').center.find((m) => m.type === 'Span').location,
-  verdict: eyes.all('[role=status]')[0].innerText,
-  words: eyes.all('h3').map((h) => h.parentElement.innerText).join('|'),
-}"""
 
 
 def open_live(lab, page) -> Eyes:
@@ -58,22 +51,6 @@ def choose(eyes, name: str, label: str) -> None:
     )
 
 
-def assert_plays(page, eyes) -> None:
-    """Press Play: position, cursor and words move, and the verdict does not stay the same."""
-    choose(eyes, "Speed", "in 5 s")
-    before = eyes(SEEN)
-    press(page, eyes, "Play")
-    verdicts = {seen for _, seen in eyes("eyes.sample(given, 5)", "eyes.all('[role=status]')[0].innerText")}
-    eyes.wait("!eyes.model('play').active", seconds=15)
-    after = eyes(SEEN)
-    assert before["position"] == 0
-    assert after["position"] == after["cursor"] == 1000
-    assert after["words"] != before["words"]
-    assert len(verdicts) > 5, verdicts
-    assert any("no free block" in text for text in verdicts)
-    assert any("would succeed" in text for text in verdicts)
-
-
 def assert_hover(page, eyes) -> None:
     """The mouse over the memory panel shows the values there."""
     box = eyes("eyes.views().find((v) => v.model.name === 'contiguity').el.getBoundingClientRect().toJSON()")
@@ -88,7 +65,7 @@ def assert_hover(page, eyes) -> None:
 
 def test_live__plays_and_tells(lab, page, artefact):
     eyes = open_live(lab, page)
-    assert_plays(page, eyes)
+    assert_plays(eyes)
     assert_hover(page, eyes)
     eyes("(eyes.model('frame').value = 370, 0)")
     artefact(page, "explorer-live-light")
@@ -131,7 +108,7 @@ def test_live__zoom_draws_finer_samples(lab, page):
 def test_file__plays_with_no_network(new_page, tmp_path, artefact, scheme):
     page = new_page(offline=True, width=1280, height=720, color_scheme=scheme)
     eyes = open_file(page, tmp_path)
-    assert_plays(page, eyes)
+    assert_plays(eyes)
     assert_hover(page, eyes)
     eyes("(eyes.model('frame').value = 370, 0)")
     page.wait_for_timeout(300)
@@ -187,8 +164,6 @@ def test_file__pickers_change_every_view(offline_page, tmp_path):
 
 
 def test_file__says_what_the_recording_lacks(offline_page, tmp_path):
-    text = (ROOT / "datasets" / "healthy").glob("*.gz")
-    assert list(text)
     run = cl.read(
         "Node 0, zone   Normal 1526873  15038    784    276    144    144    106     71     29      1      0 \n"
     )

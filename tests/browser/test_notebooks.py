@@ -8,7 +8,7 @@ import shutil
 import threading
 
 import pytest
-from harness import ROOT, Eyes, assert_clean
+from harness import ROOT, Eyes, assert_clean, assert_plays
 from nbconvert import HTMLExporter
 
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -18,13 +18,6 @@ WANTED_BY_THE_TEMPLATE = {
     "https://cdnjs.cloudflare.com/ajax/libs/mathjax/2.7.7/latest.js?config=TeX-AMS_CHTML-full,Safe",
 }
 """What nbconvert's own page asks for: formulas and old widgets, neither of which a notebook of ours has."""
-
-SEEN = """{
-  position: eyes.model('frame').value,
-  cursor: eyes.model('contiguity').center.find((m) => m.type === 'Span').location,
-  verdict: eyes.all('[role=status]')[0].innerText,
-  words: eyes.all('h3').map((h) => h.parentElement.innerText).join('|'),
-}"""
 
 
 def as_web_page(path, folder, theme="light"):
@@ -42,22 +35,6 @@ def figure_in(page) -> Eyes:
     eyes = Eyes(element.content_frame())
     eyes.wait("eyes.documents().length === 1 && eyes.all('[role=status]').length === 1")
     return eyes
-
-
-def assert_plays(eyes) -> None:
-    """Press Play with a real mouse: position, cursor, values and verdict move, and reach the end."""
-    eyes.frame.get_by_label("Speed").select_option(label="in 5 s")
-    before = eyes(SEEN)
-    eyes.frame.get_by_role("button", name="Play").click()
-    verdicts = {text for _, text in eyes("eyes.sample(given, 5)", "eyes.all('[role=status]')[0].innerText")}
-    eyes.wait("!eyes.model('play').active", seconds=15)
-    after = eyes(SEEN)
-    assert before["position"] == 0
-    assert after["position"] == after["cursor"] == 1000
-    assert after["words"] != before["words"]
-    assert len(verdicts) > 5, verdicts
-    assert any("no free block" in text for text in verdicts)
-    assert any("would succeed" in text for text in verdicts)
 
 
 def assert_only_the_template_reached_out(page) -> None:

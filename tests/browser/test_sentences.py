@@ -19,9 +19,6 @@ def _in_browser(page, expression, cases):
     return json.loads(page.evaluate(f"text => {{ {body} }}", json.dumps(cases)))
 
 
-TENTHS = (10, 15, 99, 995)
-
-
 def _amounts():
     """Whole numbers of every size, and those beside a change of digits, unit or rounding."""
     exact = [
