@@ -319,11 +319,15 @@ def validate(run: xr.DataTree) -> None:
     ------
     ValueError
         Naming the group and variable, what was found and what the schema declares.
+    TypeError
+        If it is not a DataTree at all.
 
     Examples
     --------
     >>> validate(new_run({}))
     """
+    if not isinstance(run, xr.DataTree):
+        raise TypeError(f"run: found {type(run).__name__}, expected a run, as compactlab.read gives")
     for name in _REQUIRED_ATTRIBUTES:
         if name not in run.attrs:
             raise ValueError(f"run: attribute {name!r} is missing: {ATTRIBUTES[name]}")
@@ -346,7 +350,10 @@ def _validate_group(group: str, dataset: xr.Dataset) -> None:
             raise ValueError(f"{group}: unknown variable {name!r}; the schema has {', '.join(declared)}")
         variable = declared[name]
         if array.dims != variable.dims:
-            raise ValueError(f"{group}/{name}: dimensions {array.dims}, expected {variable.dims}")
+            raise ValueError(
+                f"{group}/{name}: dimensions {array.dims}, expected {variable.dims}. "
+                "Select with a list or a slice, such as isel(time=[5]), to keep a dimension"
+            )
         kinds = "Mi" if variable.dtype == "T" else variable.dtype
         if array.dtype.kind not in kinds:
             raise ValueError(f"{group}/{name}: dtype {array.dtype}, expected kind {kinds!r}")

@@ -74,7 +74,11 @@ def test_read__files_folders_and_saved_runs_are_the_same(tmp_path):
     [
         (("read", "nowhere.txt"), 1, r"^read: nowhere\.txt: no such file or folder$"),
         (("read", "helthy"), 1, r"^read: no shipped recording is called 'helthy'; did you mean healthy\?$"),
-        (("read", "healthy", "--order", "99"), 1, r"^read: order: found 99; expected 0 to 30$"),
+        (
+            ("read", "healthy", "--order", "99"),
+            1,
+            r"^read: order: found 99; expected a whole number, 0 to 30$",
+        ),
         (("read", "healthy", "--ordr", "9"), 2, "unknown argument '--ordr'"),
         (("read",), 2, "the following arguments are required: RUN"),
         (("paint",), 2, "invalid choice: 'paint'"),

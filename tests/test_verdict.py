@@ -213,7 +213,7 @@ def test_verdict__zone_not_listed():
 
 def test_verdict__per_cpu_lists_are_named():
     run = _run(CRUMBS, info=zoneinfo(MARKS, pcp_count=[[200_000, 42_846]]))
-    assert "; up to 949 MiB more in per-CPU lists." in _say(run, 9)[1]
+    assert "; 949 MiB more in per-CPU lists, in pieces of unknown size." in _say(run, 9)[1]
     assert "per-CPU" not in _say(run, 8)[1]  # blocks of 1 MiB never wait there
     assert "per-CPU" not in _say(_run(CRUMBS, info=zoneinfo(MARKS, pcp_count=[[500, 11]])), 9)[1]
 
@@ -288,7 +288,7 @@ def test_sentence__who_compacts(who):
 
 @pytest.mark.parametrize(("order", "found"), [(-1, "-1"), (31, "31")])
 def test_verdict__order_out_of_range(order, found):
-    with pytest.raises(ValueError, match=f"order: found {found}; expected 0 to 30"):
+    with pytest.raises(ValueError, match=f"order: found {found}; expected a whole number, 0 to 30"):
         metrics.verdict(_run(PLENTY), order)
 
 

@@ -123,9 +123,9 @@ def explorer(
     """
     if theme not in ("auto", *THEMES):
         raise ValueError(f"theme: got {theme!r}, expected 'auto', 'light' or 'dark'")
-    if not any(group in run.children for group in _DRAWN):
-        raise ValueError(f"run: found nothing to draw; expected one of the groups {', '.join(_DRAWN)}")
     subject = subject_of(run, "dark" if theme == "dark" else "light", bins)
+    if not any(subject.group(name) is not None for name in _DRAWN):
+        raise ValueError(f"run: found nothing to draw; expected one of the groups {', '.join(_DRAWN)}")
     opened, chosen = zone_index(subject, zone), order_index(subject, order)
     main = ColumnDataSource({name: [values] for name, values in frames(subject).items()}, name="main")
     views = _views(subject)
@@ -170,7 +170,7 @@ def explorer(
 
 
 def _views(subject: Subject) -> list[View]:
-    of_zones = [contiguity(subject), indices(subject)] if "zones" in subject.run.children else []
+    of_zones = [contiguity(subject), indices(subject)] if subject.group("zones") is not None else []
     built = [phases(subject), *of_zones, migratetypes(subject), who(subject), work(subject), latency(subject)]
     return [view for view in built if view is not None]
 
@@ -201,7 +201,7 @@ def _note(run: xr.DataTree, main: ColumnDataSource, live: bool) -> str:
 def _heading(run: xr.DataTree, note: str) -> str:
     kernel = f"Linux {run.attrs['kernel']}" if "kernel" in run.attrs else ""
     facts = [html.escape(str(fact)) for fact in (note, kernel, run.attrs.get("machine", "")) if fact]
-    name = html.escape(str(run.attrs.get("title") or run.attrs.get("name", _("recording"))))
+    name = html.escape(str(run.attrs.get("name", _("recording"))))
     return (
         f'<div style="line-height:34px;padding-right:12px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis">'
         f'<span role="heading" aria-level="2" style="font-size:22px;font-weight:650">{name}</span>'

@@ -12,11 +12,9 @@ from bokeh.models import ColumnDataSource, Div, Range1d, Span
 from bokeh.plotting import figure
 
 from .. import schema
+from ..metrics.source import huge_page_order
 from .look import Paint, words
 from .timeline import WIDTH, Timeline, timeline_of
-
-PMD_ORDER = 9
-"""What dashboards open on where the recording does not tell its pageblock order."""
 
 Between = tuple[float, float, str]
 """Part of a drawn axis: first position, last position, name of the axis."""
@@ -80,15 +78,15 @@ class View:
 
 def subject_of(run: xr.DataTree, theme: str, bins: int) -> Subject:
     """Lay a run out for drawing."""
+    schema.validate(run)
     zones = _with_free_lists(run)
-    pageblock_order = run.attrs["pageblock_order"]
     return Subject(
         run=run,
         timeline=timeline_of(run),
         zones=[str(zone) for zone in zones["zone"].values] if zones is not None else [],
         orders=[int(order) for order in zones["order"].values] if zones is not None else list(range(11)),
         page_size=schema.page_size(run),
-        pageblock_order=PMD_ORDER if pageblock_order == "unknown" else int(pageblock_order),
+        pageblock_order=huge_page_order(run),
         paint=Paint(theme),
         x_range=Range1d(0, WIDTH, bounds=(0, WIDTH), min_interval=0.02),
         bins=bins,
@@ -98,7 +96,7 @@ def subject_of(run: xr.DataTree, theme: str, bins: int) -> Subject:
 def _with_free_lists(run: xr.DataTree) -> xr.Dataset | None:
     """Group that tells free blocks: of zones, else of their migratetypes."""
     found = (run[name].to_dataset() for name in ("zones", "migratetypes") if name in run.children)
-    return next(found, None)
+    return next((group for group in found if all(group.sizes.values())), None)
 
 
 def zone_index(subject: Subject, zone: str | None) -> int:

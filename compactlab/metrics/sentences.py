@@ -65,7 +65,7 @@ _PHRASES = {
     "who.proactive": _("proactive"),
     "who.manual": _("manual"),
     "who.unknown": _("manual or other"),
-    "on_pcp": _("up to {pcp} more in per-CPU lists"),
+    "on_pcp": _("{pcp} more in per-CPU lists, in pieces of unknown size"),
     "no_watermarks": _("watermarks not recorded"),
     "no_types": _("block types not recorded"),
     "neither": _("watermarks and block types not recorded"),
@@ -279,14 +279,23 @@ def _text(numbers: Numbers, half_filled: dict[tuple[str, ...], str]) -> str:
 
 
 def answer(verdict: xr.Dataset) -> str:
-    """Say it for the whole machine, last snapshot: the zone that serves, else the largest that fails."""
+    """Say it for the whole machine, last snapshot: the zone that serves, else the largest that fails.
+
+    Zone DMA speaks for the machine only where its watermarks are known: lowmem_reserve keeps it from nearly
+    every request.
+    """
     last = verdict.isel(time=-1)
+    kept = (last.zone_name.values == "DMA") & (last.lacks.values & LACKS_WATERMARKS > 0)
     levels = [OUTCOME_LEVEL[REASON_OUTCOME[REASONS[code]]] for code in last.reason.values]
     rank = [("bad", "warn", "ok").index(level) for level in levels]
     # The kernel looks at the highest zone first, and zones are listed upwards.
     best = max(
         range(len(rank)),
-        key=lambda zone: (rank[zone], last.free_pages.values[zone] if not rank[zone] else zone),
+        key=lambda zone: (
+            not kept[zone],
+            rank[zone],
+            last.free_pages.values[zone] if not rank[zone] else zone,
+        ),
     )
     numbers = {name: last[name].values[best].item() for name in _BROWSER}
     words = sentence({**constants(verdict), "zone": zone_names(verdict)[best], **numbers})

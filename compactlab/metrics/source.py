@@ -9,8 +9,9 @@ from ..schema import pageblock_order
 
 
 def group(run: xr.DataTree, name: str) -> xr.Dataset | None:
-    """One group of a run, or None if the recording has none."""
-    return run[name].to_dataset() if name in run.children else None
+    """One group of a run, or None if the recording has none, or nothing of it within a slice of time."""
+    found = run[name].to_dataset() if name in run.children else None
+    return found if found is not None and all(found.sizes.values()) else None
 
 
 def needed(run: xr.DataTree, name: str, advice: str) -> xr.Dataset:

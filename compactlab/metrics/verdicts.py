@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from .. import schema
 from ..core import fragindex
 from . import sentences
 from .circumstances import circumstances
@@ -67,15 +68,16 @@ def verdict(run: xr.DataTree, order: int, migratetype: str | None = None, text: 
     mm/page_alloc.c, __zone_watermark_ok; mm/compaction.c, compaction_suit_allocation_order and
     compaction_suitable; Linux 6.18.
     """
-    if not 0 <= order <= MAX_ORDER:
-        raise ValueError(f"order: found {order}; expected 0 to {MAX_ORDER}")
+    schema.validate(run)
+    if not isinstance(order, int | np.integer) or not 0 <= order <= MAX_ORDER:
+        raise ValueError(f"order: found {order!r}; expected a whole number, 0 to {MAX_ORDER}")
     huge = huge_page_order(run)
     migratetype = migratetype or ("Movable" if order >= huge else "Unmovable")
     if migratetype not in ("Unmovable", "Movable", "Reclaimable"):
         raise ValueError(
             f"migratetype: found {migratetype!r}; expected 'Unmovable', 'Movable' or 'Reclaimable'"
         )
-    result = _numbers(run, order, migratetype, on_pcp=order <= COSTLY_ORDER or order == huge)
+    result = _numbers(run, int(order), migratetype, on_pcp=order <= COSTLY_ORDER or order == huge)
     result.attrs = {
         "order": order,
         "migratetype": migratetype,

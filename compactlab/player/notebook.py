@@ -45,7 +45,7 @@ def show(
         Size of the page in the output at most; snapshots are left out evenly until it fits.
     """
     page, note = page_of(run, theme=theme, zone=zone, order=order, max_bytes=max_bytes)
-    name = str(run.attrs.get("title") or run.attrs.get("name", _("recording")))
+    name = str(run.attrs.get("name", _("recording")))
     told = f"{name}: {note}" if note else name
     if "zones" in run.children:
         picture = poster(run, zone=zone, order=order, theme="dark" if theme == "dark" else "light")

@@ -90,7 +90,7 @@ def _picture(run: xr.DataTree, zone: str | None, order: int | None) -> _Picture:
     stack = np.cumsum([pages[rows][:, first : last + 1].sum(1) for first, last, _colour in groups], axis=0)
     labels = [(_label(first, last, subject.page_size), colour) for first, last, colour in groups]
     return _Picture(
-        heading=str(run.attrs.get("title") or run.attrs.get("name", _("recording"))),
+        heading=str(run.attrs.get("name", _("recording"))),
         zone=_("free memory in {zone}").format(zone=named),
         stack=stack,
         groups=labels,

@@ -87,6 +87,12 @@ def render(
 
 def _write(path: Path, content: bytes) -> None:
     """All or nothing: a full disk leaves the old file as it was."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            _("{path}: there is no folder {folder}. Make it, or choose another").format(
+                path=path, folder=path.parent
+            )
+        )
     handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

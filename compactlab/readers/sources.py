@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -91,12 +92,12 @@ def _load_found(path: Path) -> Content:
 
 
 def stem(name: str) -> str:
-    """File name without its endings.
+    """File name without the endings of texts and archives.
 
-    >>> stem("series.txt.gz")
-    'series'
+    >>> stem("series.txt.gz"), stem("x86_64-5.14-el9.txt")
+    ('series', 'x86_64-5.14-el9')
     """
-    return name.split(".")[0] or name
+    return re.sub(r"(\.(txt|log|out|csv|gz))+$", "", name) or name
 
 
 def unpack(name: str, packed: bytes) -> Content:
