@@ -120,6 +120,14 @@ def test_compaction_work__from_events():
     assert work.scanned.values.tolist() == [0, 63, 0, 0]
     assert work.migrated.values.tolist() == [0, 0, 30, 0]
     assert work.free_scanned.values.tolist() == [0, 0, 0, 100]
+    assert work.attrs["lacks"] == []
+
+
+def test_compaction_work__tells_whose_events_were_not_traced():
+    thinned = events([event for event in TRACE if "isolate_freepages" not in event["name"]])
+    work = metrics.compaction_work(schema.new_run({"events": thinned}), np.array([0, 30]))
+    assert work.attrs["lacks"] == ["free_scanned"]
+    assert work.scanned.values.tolist() == [63]
     assert work.scanned.dtype == np.int64
 
 

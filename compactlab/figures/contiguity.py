@@ -34,6 +34,6 @@ def contiguity(subject: Subject) -> View:
     )
     drawn.yaxis[0].formatter = formatter
     return View(
-        "contiguity", drawn, cursor, "minmax(140px,2.3fr)",
+        "contiguity", drawn, cursor, "minmax(138px,2.3fr)",
         {"source": source, "y": y_range, "groups": [list(group) for group in groups], "axis": drawn.yaxis[0]},
     )  # fmt: skip

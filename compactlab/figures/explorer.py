@@ -51,7 +51,7 @@ _WORDS = {
         "Free memory by block size", "usable for", "none", "Unusable free memory", "index at", "fragmentation",
         "a block is free", "none free", "Free memory by migratetype", "not recorded for this zone",
         "Who compacts", "now", "nobody now", "runs", "from counters, to the sample",
-        "Compaction work", "counters", "pages scanned", "pages moved", "Time per allocation", "Time to get",
+        "Compaction work", "counters", "pages scanned", "by migrate scanner", "not traced", "pages moved", "Time per allocation", "Time to get",
         "distribution", "over time", "of", "deferred", "woken", "given up", "got it", "fell back", "requests", "no request now", "Play", "Pause",
         "no free lists in this recording, so no verdict", "one moment", "beyond the count", "pages", "Zone", "Order", "Time axis",
         "Speed", "Step back", "Step on", "Time",
@@ -281,7 +281,7 @@ def _page(
         rows=rows,
         cols=[f"{GUTTER}px", "minmax(0,1fr)"],
         sizing_mode="stretch_both",
-        spacing=(4, 0),
+        spacing=(3, 0),
     )
     pickers = [controls[name] for name in ("zone", "order", "axis")]
     buttons = row(

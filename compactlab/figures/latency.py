@@ -53,7 +53,7 @@ def latency(subject: Subject) -> View | None:
         "request": _request(allocations),
     }  # fmt: skip
     return View(
-        "latency", drawn, cursor, "minmax(108px,1.75fr)", models, more=(ecdf,),
+        "latency", drawn, cursor, "minmax(100px,1.75fr)", models, more=(ecdf,),
         refine=lambda between: [
             (points, _points(allocations, subject, between)), (percentiles, _bins(subject, between)),
         ],

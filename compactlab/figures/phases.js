@@ -16,7 +16,7 @@
   paint() { this.select(); },
   move(words) {
     const k = m.source.data.start.findLastIndex((t) => t <= ctx.t + 1e-9);
-    words(`<div class=n style="line-height:28px;white-space:nowrap;font-size:15px"><b>${ctx.clock(ctx.t)}</b>${k < 0 ? '' : ` <span class=m>· ${ctx.escape(m.source.data.full[k])}</span>`}</div>`);
+    words(`<div class=n style="line-height:26px;white-space:nowrap;font-size:15px"><b>${ctx.clock(ctx.t)}</b>${k < 0 ? '' : ` <span class=m>· ${ctx.escape(m.source.data.full[k])}</span>`}</div>`);
   },
   };
 }

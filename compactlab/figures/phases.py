@@ -37,4 +37,4 @@ def phases(subject: Subject) -> View:
     )
     subject.paint(names.glyph, text_color="ink")
     drawn.add_tools(HoverTool(renderers=[boxes], tooltips="@full"))
-    return View("phases", drawn, cursor, "28px", {"source": source})
+    return View("phases", drawn, cursor, "26px", {"source": source})

@@ -73,7 +73,7 @@ def who(subject: Subject) -> View | None:
     subject.paint(dots.glyph, fill_color="migrate", line_color="ink")
     drawn.add_tools(HoverTool(renderers=[dots], tooltips=[("event", "@name"), ("at", "@when")]))
     models = {"source": source, "marks": marks, "lanes": LANES, "origin": runs.attrs["from"]}
-    share = "minmax(46px,.9fr)" if len(active) > 2 else "minmax(42px,.8fr)"
+    share = "minmax(54px,.9fr)" if len(active) > 2 else "minmax(54px,.8fr)"
     return View("who", drawn, cursor, share, models)
 
 

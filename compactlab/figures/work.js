@@ -13,9 +13,9 @@
     move(words) {
       const d = m.source.data; let k = d.t.length - 1;
       while (k > 0 && d.t[k] > ctx.t + 1e-9) k--;
-      const row = (token, name, v) => `<div class="r n"><span><span class=s style="background:${ctx.colour(token)}"></span>${name}</span><span>${rate(v)}</span></div>`;
+      const row = (token, name, v) => `<div class="r n"><span><span class=s style="background:${ctx.colour(token)}"></span>${name}</span><span>${v === null ? ctx.text('not traced') : rate(v)}</span></div>`;
       words(`<h3>${ctx.text('Compaction work')}${m.origin === 'counters' ? ` <span class=m style="font-size:14px;font-weight:400">(${ctx.text('counters')})</span>` : ''}</h3>`
-        + row('used', ctx.text('pages scanned'), d.scanned[k]) + row('migrate', ctx.text('pages moved'), d.migrated[k]));
+        + row('used', ctx.text(m.lacks.length === 1 ? 'by migrate scanner' : 'pages scanned'), m.lacks.includes('scanned') ? null : d.scanned[k]) + row('migrate', ctx.text('pages moved'), d.migrated[k]));
     },
   };
 }

@@ -16,7 +16,8 @@ BATCH = 10_000_000
 
 def work(subject: Subject) -> View | None:
     """Steps of pages scanned and moved per second; None where neither events nor counters tell."""
-    origin = compaction_work(subject.run, np.array([0, 1])).attrs["from"]
+    told = compaction_work(subject.run, np.array([0, 1])).attrs
+    origin, lacks = told["from"], told["lacks"]
     if origin is None or (origin == "counters" and lone_sample(subject)):
         return None
     source = ColumnDataSource(_rates(subject, origin))
@@ -33,7 +34,7 @@ def work(subject: Subject) -> View | None:
     drawn.yaxis[0].formatter = CustomJSTickFormatter(
         code="return tick >= 1e6 ? tick / 1e6 + '\u00a0M/s' : tick >= 1e3 ? tick / 1e3 + '\u00a0k/s' : tick ? tick + '/s' : '0'"
     )
-    models = {"source": source, "steps": drawn_steps, "y": y_range, "origin": origin}
+    models = {"source": source, "steps": drawn_steps, "y": y_range, "origin": origin, "lacks": lacks}
     return View(
         "work", drawn, cursor, "minmax(52px,1fr)", models,
         refine=lambda between: [(source, _rates(subject, origin, between))],

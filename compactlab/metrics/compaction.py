@@ -161,13 +161,20 @@ def compaction_work(run: xr.DataTree, edges: np.ndarray) -> xr.Dataset:
     -------
         Dims (bin), int64 pages within [edges[i], edges[i+1]): `scanned` (by the migrate scanner),
         `free_scanned`, `migrated`; zeros if nothing tells. `start` and `end` of each bin.
-        `attrs["from"]`: "events", "counters" or None. Counters are booked at the sample that shows them, and
+        `attrs["from"]`: "events", "counters" or None; `attrs["lacks"]`: which scanners' events the trace has
+        none of, so that their zeros mean nothing. Counters are booked at the sample that shows them, and
         `migrated` counts every page migration then (pgmigrate_success), not compaction's alone.
     """
     edges = np.asarray(edges, np.int64)
     events, counters = _compaction_events(run), group(run, "counters")
+    lacks: list[str] = []
     if events is not None:
         origin: str | None = "events"
+        lacks = [
+            name
+            for name in ("scanned", "free_scanned")
+            if not np.isin(events.name.values, _SCANNED[name]).any()
+        ]
         work = {name: _within(edges, *_event_pages(events, names)) for name, names in _SCANNED.items()}
     elif counters is not None and "compact_migrate_scanned" in counters.counter.values:
         origin = "counters"
@@ -177,7 +184,9 @@ def compaction_work(run: xr.DataTree, edges: np.ndarray) -> xr.Dataset:
         work = {name: np.zeros(len(edges) - 1, np.int64) for name in _SCANNED}
     bins = {name: ("bin", pages) for name, pages in work.items()}
     return xr.Dataset(
-        bins, {"start": ("bin", edges[:-1]), "end": ("bin", edges[1:])}, {"from": origin, "units": "pages"}
+        bins,
+        {"start": ("bin", edges[:-1]), "end": ("bin", edges[1:])},
+        {"from": origin, "lacks": lacks, "units": "pages"},
     )
 
 
