@@ -13,7 +13,6 @@ import xarray as xr
 from compactlab import datasets, metrics, readers, schema
 
 ROOT = Path(__file__).parents[1]
-GROUND_TRUTH = ROOT.parent / "shared" / "groundtruth"
 NAMES = [entry.name for entry in datasets.list()]
 
 
@@ -215,24 +214,20 @@ def test_healthy__large_blocks_are_plentiful(load):
     assert (outcome == metrics.OUTCOMES.index("would_succeed")).all()
 
 
-def test_cut__writes_the_same_bytes_and_alters_no_line(tmp_path):
-    if not GROUND_TRUTH.is_dir():
-        pytest.skip("the ground truth the recordings are cut from does not lie beside this checkout")
+def test_cut__writes_the_same_bytes_and_alters_no_line(tmp_path, groundtruth):
     (tmp_path / "cut.py").write_text(
         (ROOT / "datasets" / "cut.py").read_text(encoding="utf-8"), encoding="utf-8"
     )
     (tmp_path / "healthy").mkdir()
     recording = datasets.path("healthy") / "recording.txt.gz"
     (tmp_path / "healthy" / recording.name).write_bytes(recording.read_bytes())
-    subprocess.run([sys.executable, tmp_path / "cut.py", GROUND_TRUTH], check=True, capture_output=True)
+    subprocess.run([sys.executable, tmp_path / "cut.py", groundtruth], check=True, capture_output=True)
     for name in NAMES:
         for file in datasets.path(name).iterdir():
             made = (tmp_path / name / file.name).read_bytes()
             assert _content(made) == _content(file.read_bytes()), file
     shipped = set(_content((datasets.path("whole-story") / "trace.txt.gz").read_bytes()).splitlines())
-    original = set(
-        _content((GROUND_TRUTH / "ts_direct_kcompactd" / "trace.txt.gz").read_bytes()).splitlines()
-    )
+    original = set(_content((groundtruth / "ts_direct_kcompactd" / "trace.txt.gz").read_bytes()).splitlines())
     assert shipped < original
 
 

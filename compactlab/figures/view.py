@@ -12,7 +12,7 @@ from bokeh.models import ColumnDataSource, Div, Range1d, Span
 from bokeh.plotting import figure
 
 from .. import schema
-from ..metrics.source import huge_page_order
+from ..metrics.source import group, huge_page_order
 from .look import Paint, words
 from .timeline import WIDTH, Timeline, timeline_of
 
@@ -41,8 +41,7 @@ class Subject:
 
     def group(self, name: str) -> xr.Dataset | None:
         """Group of the run, or None."""
-        found = self.run[name].to_dataset() if name in self.run.children else None
-        return found if found is not None and all(found.sizes.values()) else None
+        return group(self.run, name)
 
     def figure(self, y_range: Any, **options: Any) -> tuple[figure, Span]:
         """Figure on the shared time axis, and its cursor."""
@@ -121,12 +120,6 @@ def order_index(subject: Subject, order: int | None) -> int:
     if order not in subject.orders:
         raise ValueError(f"order: got {order!r}, expected {min(subject.orders)} to {max(subject.orders)}")
     return order
-
-
-def lone_sample(subject: Subject) -> bool:
-    """Whether the counters were read once only, which tells no rate."""
-    counters = subject.group("counters")
-    return counters is not None and counters.sizes["time"] < 2
 
 
 def steps(*names: str) -> ColumnDataSource:

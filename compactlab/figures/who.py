@@ -11,7 +11,7 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 from ..metrics import compaction_runs
 from ..schema import NO_INTEGER
 from ..texts import _
-from .view import Subject, View, lone_sample
+from .view import Subject, View
 
 LANES = {
     "direct": _("direct"),
@@ -50,7 +50,7 @@ class _Bar:
 def who(subject: Subject) -> View | None:
     """Lanes of compaction runs with the events that explain them; None where nothing could tell."""
     runs = compaction_runs(subject.run)
-    if runs.attrs["from"] is None or (runs.attrs["from"] == "counters" and lone_sample(subject)):
+    if runs.attrs["from"] is None:
         return None
     active = [name for name in LANES if (runs.who == name).any()] or ["direct", "kcompactd", "manual"]
     drawn, cursor = subject.figure(Range1d(-0.6, len(active) - 0.4))

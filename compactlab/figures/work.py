@@ -7,7 +7,7 @@ from bokeh.models import ColumnDataSource, CustomJSTickFormatter, HoverTool, Ran
 
 from ..metrics import compaction_work
 from .timeline import seconds_of
-from .view import Between, Subject, View, lone_sample, steps
+from .view import Between, Subject, View, steps
 
 PARTS = 700
 BATCH = 10_000_000
@@ -18,7 +18,7 @@ def work(subject: Subject) -> View | None:
     """Steps of pages scanned and moved per second; None where neither events nor counters tell."""
     told = compaction_work(subject.run, np.array([0, 1])).attrs
     origin, lacks = told["from"], told["lacks"]
-    if origin is None or (origin == "counters" and lone_sample(subject)):
+    if origin is None:
         return None
     source = ColumnDataSource(_rates(subject, origin))
     y_range = Range1d(0, 1)

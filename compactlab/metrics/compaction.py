@@ -61,7 +61,7 @@ def compaction_runs(run: xr.DataTree) -> xr.Dataset:
         `status` and `zone` (empty: not known), `order` (-1: whole zone; -2**63: not known).
         `attrs["from"]`: "events", "counters" or None.
     """
-    events, counters = _compaction_events(run), group(run, "counters")
+    events, counters = _compaction_events(run), _counters(run)
     if events is not None:
         return _as_dataset(_runs_from_events(events), "events")
     if (
@@ -83,6 +83,12 @@ def _compaction_events(run: xr.DataTree) -> xr.Dataset | None:
 def _named(events: xr.Dataset, names: tuple[str, ...]) -> np.ndarray:
     """Tell which events have one of these names, (event)."""
     return np.any([events.name.values == name for name in names], axis=0)
+
+
+def _counters(run: xr.DataTree) -> xr.Dataset | None:
+    """Counters of at least two samples: one alone tells no rise."""
+    counters = group(run, "counters")
+    return counters if counters is not None and counters.sizes["time"] > 1 else None
 
 
 def _as_dataset(runs: list[_Run], origin: str | None) -> xr.Dataset:
@@ -166,7 +172,7 @@ def compaction_work(run: xr.DataTree, edges: np.ndarray) -> xr.Dataset:
         `migrated` counts every page migration then (pgmigrate_success), not compaction's alone.
     """
     edges = np.asarray(edges, np.int64)
-    events, counters = _compaction_events(run), group(run, "counters")
+    events, counters = _compaction_events(run), _counters(run)
     lacks: list[str] = []
     if events is not None:
         origin: str | None = "events"

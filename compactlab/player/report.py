@@ -79,8 +79,9 @@ def render(
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"path: found {path.name!r}, expected a name that ends in .html")
     page, note = page_of(run, theme=theme, zone=zone, order=order, max_bytes=max_bytes)
-    _write(path, page.encode())
-    size = f"{len(page.encode()) / 1e6:.1f}{texts.NO_BREAK}MB"
+    content = page.encode()
+    _write(path, content)
+    size = f"{len(content) / 1e6:.1f}{texts.NO_BREAK}MB"
     print(f"{path}: {size}, {note}" if note else f"{path}: {size}")  # noqa: T201
     return path
 
