@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from .core.memory import FLAGS, KINDS, MIGRATETYPES
+
 VERSION = 1
 
 NO_INTEGER = int(np.iinfo(np.int64).min)
@@ -23,6 +25,10 @@ ZONE_NAMES = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
 
 RACY = 1
 """Bit of ``zones/flags``: the machine's lists were changing while they were read."""
+
+
+UNKNOWN_MIGRATETYPE = 255
+"""The migratetype of a pageblock where no file tells it."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +205,8 @@ GROUPS: dict[str, dict[str, Variable]] = {
         "migratetype": _field("i", "", "Migratetype number."),
         "fallback_order": _field("i", "", "Order of the block taken from another type."),
         "fallback_migratetype": _field("i", "", "The type it was taken from."),
+        "refusal": _field("O", "", "Why compaction left a page where it was (simulated)."),
+        "phase": _field("O", "", "Phase of the workload that begins (simulated)."),
     },
     "allocations": {
         **_clock("allocation"),
@@ -211,8 +219,60 @@ GROUPS: dict[str, dict[str, Variable]] = {
         "compact_stall": _allocation("i", "attempts", "Direct compactions entered meanwhile.", -1),
         "compact_success": _allocation("i", "attempts", "... that gave the block.", -1),
         "compact_fail": _allocation("i", "attempts", "... that did not.", -1),
+        "alloc_ns": _allocation("i", "ns", "Part of the latency: free lists and per-CPU lists.", -1),
+        "clear_ns": _allocation("i", "ns", "... zeroing pages.", -1),
+        "reclaim_ns": _allocation("i", "ns", "... direct reclaim.", -1),
+        "scan_ns": _allocation("i", "ns", "... both scanners of direct compaction.", -1),
+        "migrate_ns": _allocation("i", "ns", "... moving pages in direct compaction.", -1),
+        "wait_ns": _allocation("i", "ns", "... waiting.", -1),
+    },
+    "threads": {
+        **_clock("time"),
+        "thread": _variable("thread", "O", "", "kswapd, kcompactd, or who allocates."),
+        "cpu_ns": _variable("time thread", "i", "ns", "CPU time so far."),
+    },
+    "pageblocks": {
+        **_clock("frame"),
+        "migrate_pfn": _variable("frame", "i", "pfn", "Position of the migrate scanner.", -1),
+        "free_pfn": _variable("frame", "i", "pfn", "Position of the free scanner.", -1),
+        "kind": _variable("kind", "O", "", "Kind of page."),
+        "zone": _variable("pageblock", "O", "", "Label of the zone it lies in, as in zones.", ""),
+        "start_pfn": _variable("pageblock", "i", "pfn", "First page frame number."),
+        "migratetype": _variable(
+            "frame pageblock", "u", "", "Number of its name in `migratetypes`.", UNKNOWN_MIGRATETYPE
+        ),
+        "skip": _variable("frame pageblock", "b", "", "Both scanners pass it by.", None, required=False),
+        "nr_pages": _variable("frame pageblock kind", "u", "pages", "Pages of each kind."),
+    },
+    "pages": {
+        **_clock("keyframe"),
+        "name": _variable("keyframe", "O", "", "Which moment: before, after, ..."),
+        "first_pfn": _variable("keyframe", "i", "pfn", "Page frame number of the first page."),
+        "kind": _variable("keyframe pfn", "u", "", "Number of its name in `kinds`."),
+        "order": _variable(
+            "keyframe pfn", "u", "", "At the first page of a free block or folio; 255: not the first."
+        ),
+        "mapcount": _variable("keyframe pfn", "u", "", "Mappings; 255: as many or more."),
+        "flags": _variable(
+            "keyframe pfn",
+            "u",
+            "",
+            "At the first page of a folio: bit n for the name n in `flags`.",
+        ),
+    },
+    "moves": {
+        "event": _variable("move", "i", "", "Position in events of the mm_compaction_migratepages it is of."),
+        "source_pfn": _variable("move", "i", "pfn", "First page of the folio before."),
+        "target_pfn": _variable("move", "i", "pfn", "First page of the folio after."),
+        "order": _variable("move", "i", "", "Order of the folio."),
     },
 }
+
+NAMES: dict[str, dict[str, list[str]]] = {
+    "pages": {"kinds": list(KINDS), "flags": list(FLAGS)},
+    "pageblocks": {"migratetypes": list(MIGRATETYPES)},
+}
+"""Attributes of groups: the names of their codes, and of their bits from the lowest."""
 
 ATTRIBUTES: dict[str, str] = {
     "schema_version": "Version of this table.",
@@ -227,6 +287,9 @@ ATTRIBUTES: dict[str, str] = {
     "name": "Short name for headings.",
     "kernel": "Kernel release, where recorded.",
     "machine": "Machine in a few words, where recorded.",
+    "seed": "Seed of what is random in a simulation.",
+    "config": "What was simulated, as a dictionary that JSON can hold.",
+    "budgets": "Dictionary: log to the numbers of its entries `kept` and `left_out`.",
 }
 _REQUIRED_ATTRIBUTES = (
     "schema_version",
@@ -286,7 +349,8 @@ def new_run(groups: Mapping[str, xr.Dataset], **attrs: object) -> xr.DataTree:
         "provenance": [],
         "problems": [],
     }
-    run = xr.DataTree.from_dict({f"/{name}": dataset for name, dataset in groups.items()}, name="run")
+    named = {name: dataset.assign_attrs(NAMES.get(name, {})) for name, dataset in groups.items()}
+    run = xr.DataTree.from_dict({f"/{name}": dataset for name, dataset in named.items()}, name="run")
     run.attrs.update(neutral | attrs)
     validate(run)
     return run
@@ -380,6 +444,7 @@ def reference_page() -> str:
             "",
             f"## /{group}",
             "",
+            *_names_in(group),
             "| variable | dims | type | unit | missing | meaning |",
             "|---|---|---|---|---|---|",
         ]
@@ -393,6 +458,14 @@ def reference_page() -> str:
                 f"| {variable.meaning}{optional} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def _names_in(group: str) -> list[str]:
+    return [
+        line
+        for attribute, names in NAMES.get(group, {}).items()
+        for line in (f"Attribute `{attribute}`, names in the order of their numbers: {', '.join(names)}.", "")
+    ]
 
 
 if __name__ == "__main__":

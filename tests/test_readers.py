@@ -326,7 +326,7 @@ def test_read__groundtruth_folder(groundtruth, folder):
 
 def test_read__folder_lists_what_it_cannot_read(tmp_path):
     (tmp_path / "loop.txt").write_text(stamped(2))
-    (tmp_path / "pages_before.npz").write_bytes(b"PK")
+    np.savez(tmp_path / "pages_before.npz", other=np.arange(3))
     (tmp_path / "notes.txt").write_text("hello\n")
     (tmp_path / "README.md").write_text("# about\n")
     (tmp_path / "dataset.json").write_text('{"name": "lesson-1", "kernel": "6.1", "page_size": 4096}')

@@ -75,3 +75,27 @@ def test_reference_page__has_every_variable():
     for group, variables in schema.GROUPS.items():
         section = page.split(f"\n## /{group}\n")[1].split("\n## ")[0]
         assert all(f"\n| `{name}` | " in section for name in variables), group
+
+
+def test_new_run__codes_of_pages_have_their_names():
+    clock = np.array([0])
+    maps = {name: (("keyframe", "pfn"), np.zeros((1, 4), np.uint8)) for name in ("kind", "order", "mapcount")}
+    pages = xr.Dataset(
+        {
+            **maps,
+            "flags": (("keyframe", "pfn"), np.full((1, 4), 0b1001, np.uint8)),
+            "name": ("keyframe", np.array(["before"], object)),
+            "first_pfn": ("keyframe", np.array([16])),
+        },
+        {"time": ("keyframe", clock), "elapsed": ("keyframe", clock)},
+    )
+    found = schema.new_run({"pages": pages})["pages"]
+    assert found.attrs["kinds"][int(found["kind"][0, 0])] == "hole"
+    assert [found.attrs["flags"][bit] for bit in (0, 3)] == ["dirty", "pinned"]
+    with pytest.raises(ValueError, match=r"pages/kind: dtype int64, expected kind 'u'"):
+        schema.new_run({"pages": pages.assign(kind=pages.kind.astype(np.int64))})
+
+
+def test_reference_page__names_of_codes():
+    page = schema.reference_page()
+    assert "Attribute `kinds`, names in the order of their numbers: hole, reserved, free, pcp" in page

@@ -3,10 +3,11 @@
 from .codes import OUTCOMES, REASONS
 from .compaction import WHO, compaction_runs, compaction_work
 from .counters import rates
+from .fidelity import outcome, score
+from .fragmentation import fragmentation_score
 from .indices import extfrag_for_order, fragmentation_index, unusable_index
 from .latency import latency_percentiles
 from .memory import free_by_order, largest_free_order
-from .score import fragmentation_score
 from .sentences import TEMPLATES, browser_numbers, constants, sentence, zone_names
 from .verdicts import verdict
 
@@ -25,7 +26,9 @@ __all__ = [
     "free_by_order",
     "largest_free_order",
     "latency_percentiles",
+    "outcome",
     "rates",
+    "score",
     "sentence",
     "unusable_index",
     "verdict",

@@ -31,6 +31,8 @@ def read(
     Formats are recognised by content: /proc/buddyinfo, pagetypeinfo, zoneinfo and vmstat, debugfs
     extfrag_index and unusable_index, alone, concatenated or as loops with time stamps (``date``,
     epoch, ISO, or the recorder's ``@@`` records), traced events and tables of phases and faults.
+    Maps of single pages are recognised by name: copies of /proc/kpageflags and /proc/kpagecount,
+    archives of both (``.npz``), and ``pinned_pfns.txt`` beside them.
     Several snapshots without any stamp keep their order: ``elapsed`` counts them. A file without
     stamps beside files with stamps is placed at the start. What shells and people leave between
     records (comments, prompts, ``uptime``, messages of ``cat``) is left out and told.
@@ -87,6 +89,7 @@ def read(
         )
     if not any(recording.groups for recording in recordings):
         raise ParseError(name, "no rows", "at least one", "Nothing of this recording can be shown")
+    recordings.sort(key=lambda recording: "after" in recording.name)  # before comes before after
     name = str(facts.pop("name", name))
     run = merge(recordings, name, page_size, provenance, facts)
     run.attrs["problems"] += unread
@@ -109,9 +112,6 @@ def _is_beside(content: Content, facts: dict[str, str | int]) -> bool:
 
 def _read_one(content: Content, on_error: str, unread: list[str]) -> Recording | None:
     """One file, or None for a file in a folder that holds nothing of ours."""
-    if not content.alone and content.name.endswith((".npz", "pinned_pfns.txt")):
-        unread.append(f"{content.name}: not read (maps of single pages are not supported yet)")
-        return None
     try:
         return read_content(content, on_error)
     except UnknownFormatError as error:

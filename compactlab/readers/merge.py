@@ -7,6 +7,7 @@ import xarray as xr
 
 from compactlab import schema
 
+from . import pagemap
 from .clocks import first_time, one_clock
 from .errors import ParseError
 from .lines import zone_rank
@@ -14,7 +15,7 @@ from .machine import ONE_MACHINE, page_size_facts, same_machine, same_size
 from .recording import Recording
 from .trace import locate
 
-_DIMENSION = {"events": "event", "allocations": "allocation"}
+_DIMENSION = {"events": "event", "allocations": "allocation", "pages": "keyframe", "pageblocks": "frame"}
 
 
 def merge(
@@ -36,26 +37,47 @@ def merge(
     if page_size is not None:
         facts |= {"page_size": page_size}
     problems = [problem for recording in recordings for problem in recording.problems]
-    clock = one_clock(recordings, problems)
+    pagemap.stamp(recordings)
+    clock = one_clock([recording for recording in recordings if recording.groups], problems)
     groups = {}
     for group in schema.GROUPS:
         parts = [
             (recording.name, recording.groups[group]) for recording in recordings if group in recording.groups
         ]
         if parts:
-            groups[group] = _join(group, parts)
+            groups[group] = pagemap.join(parts) if group == "pages" else _join(group, parts)
     if "zones" not in groups and "migratetypes" in groups:
         _add_zones(groups, problems)
     facts |= page_size_facts(groups, facts)
+    spans = _spans(groups)
+    if "pages" in groups:
+        _add_pageblocks(groups, recordings, spans, facts, problems)
     start = first_time(groups.items())
     if "events" in groups:
-        groups["events"] = locate(groups["events"], _spans(groups))
+        groups["events"] = locate(groups["events"], spans)
     if "allocations" in groups:
         groups["allocations"] = _with_order(groups["allocations"], facts)
     groups = {group: _on_clock(group, dataset, start, clock) for group, dataset in groups.items()}
     return schema.new_run(
         groups, clock=clock, start_ns=start, provenance=provenance, problems=problems, name=name, **facts
     )
+
+
+def _add_pageblocks(
+    groups: dict[str, xr.Dataset],
+    recordings: list[Recording],
+    spans: dict[str, tuple[int, int]],
+    facts: dict[str, str | int],
+    problems: list[str],
+) -> None:
+    """Complete the page maps with what other files tell, and sum them up by pageblock."""
+    pinned = [recording.pinned for recording in recordings if recording.pinned is not None]
+    orders = groups["zones"].sizes["order"] if "zones" in groups else None
+    pages = groups["pages"]
+    pagemap.complete(pages, orders, spans, np.concatenate([*pinned, np.empty(0, np.int64)]), problems)
+    if "pageblock_order" in facts:
+        summed = pagemap.pageblocks(pages, int(facts["pageblock_order"]), spans)
+        groups |= {} if summed is None else {"pageblocks": summed}
 
 
 def _add_zones(groups: dict[str, xr.Dataset], problems: list[str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
-from . import buddyinfo, extfrag, faults, pagetypeinfo, phases, trace, vmstat, zoneinfo
+from . import buddyinfo, extfrag, faults, pagemap, pagetypeinfo, phases, trace, vmstat, zoneinfo
 from .damage import Fault, settle
 from .errors import ParseError
 from .lines import Lines, cut_lines, not_text
@@ -16,7 +16,7 @@ from .records import find_sections
 from .repair import repair
 from .rows import Parsed
 from .sections import Sections
-from .sources import Content
+from .sources import Content, is_binary
 from .stamps import misordered
 from .table import read_table
 
@@ -50,6 +50,8 @@ class Recording:
     offset: int | None = None  # wall minus monotonic, where the file tells it
     warnings: list[str] = field(default_factory=list)
     facts: dict[str, str | int] = field(default_factory=dict)
+    mapcount: np.ndarray | None = None  # of kpagecount, for the page map beside it
+    pinned: np.ndarray | None = None  # page frame numbers
 
 
 def read_content(content: Content, on_error: str) -> Recording:
@@ -70,6 +72,11 @@ def read_content(content: Content, on_error: str) -> Recording:
 
 
 def _read_any(content: Content, on_error: str) -> Recording:
+    if content.name.endswith(".npz") or is_binary(content.name) or pagemap.is_archive(content.data):
+        return _read_pages(content)
+    if content.name.startswith("pinned_pfns"):
+        pinned = pagemap.parse_pinned(content.name, content.data)
+        return Recording(content.name, "none", {}, content.problems, pinned=pinned)
     for begin, (found, hint) in _PACKED.items():
         if content.data.startswith(begin):
             raise not_text(content.name, found, hint)
@@ -86,6 +93,19 @@ def _read_any(content: Content, on_error: str) -> Recording:
         problems = content.problems + lines.problems
         return Recording(content.name, "monotonic", {"events": events}, problems, None, lines.warnings)
     return _read_text(content, on_error)
+
+
+def _read_pages(content: Content) -> Recording:
+    found = Recording(content.name, "none", {}, content.problems)
+    if content.cut:
+        raise ParseError(content.name, "an archive that ends too early", "a whole page map", "Copy it again")
+    if not is_binary(content.name):
+        found.groups["pages"] = pagemap.parse_archive(content.name, content.data)
+    elif "kpagecount" in content.name:
+        found.mapcount = pagemap.parse_counts(content.name, content.data)
+    else:
+        found.groups["pages"] = pagemap.parse_flags(content.name, content.data)
+    return found
 
 
 def _cut(content: Content, data: bytes, numbers: np.ndarray | None = None) -> Lines:

@@ -63,7 +63,7 @@ def _load_path(path: Path) -> tuple[str, list[Content]]:
             f"read: no file or folder {str(path)!r} (from {os.getcwd()}); "
             "check the path, or pass recorded text itself with its line breaks"
         )
-    return stem(path.name), [unpack(path.name, path.read_bytes())]
+    return stem(path.name), [unpack(path.name, _bytes_of(path))]
 
 
 _TREE = (
@@ -81,14 +81,31 @@ def _files_in(folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
 
 
+def _bytes_of(path: Path) -> bytes:
+    """All of a file; the kernel gives maps of pages only in whole words."""
+    if not is_binary(path.name):
+        return path.read_bytes()
+    with path.open("rb", buffering=0) as file:
+        return b"".join(iter(lambda: file.read(1 << 20), b""))
+
+
 def _load_found(path: Path) -> Content:
     """One file of a folder; one that may not be read is empty and says so."""
     try:
-        content = unpack(path.name, path.read_bytes())
+        content = unpack(path.name, _bytes_of(path))
     except PermissionError as error:
         content = Content(path.name, b"", {}, unreadable=error.strerror)
     content.alone = False
     return content
+
+
+def is_binary(name: str) -> bool:
+    """Whether a file is called as dumps of /proc/kpageflags and /proc/kpagecount are.
+
+    >>> is_binary("kpageflags_before.gz")
+    True
+    """
+    return "kpageflags" in name or "kpagecount" in name
 
 
 def stem(name: str) -> str:
@@ -108,10 +125,14 @@ def unpack(name: str, packed: bytes) -> Content:
         "bytes": len(packed),
     }
     content = Content(name, packed, provenance)
+    if packed.startswith(b"PK\x03\x04"):  # an archive of arrays: not a text
+        return content
     if packed.startswith(b"\x1f\x8b"):
         content.data, content.cut = _gunzip(packed)
         if content.cut:
             content.problems.append(f"{name}: the archive ends too early; what it still holds was read")
+    if is_binary(name):
+        return content
     if content.data.startswith((b"\xff\xfe", b"\xfe\xff")):
         content.data = content.data.decode("utf-16", "replace").encode()
         content.problems.append(f"{name}: UTF-16 was turned to UTF-8")
