@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets, metrics, player, schema, store
     from .dashboards import Explorer
-    from .metrics import verdict
+    from .metrics import score, verdict
     from .player import render, show
     from .readers import ParseError, ReadWarning, read
     from .recorder import record
+    from .simulation import workloads
+    from .simulation.calibrate import calibrate
+    from .simulation.compact import compact_zone
+    from .simulation.costs import CostModel
+    from .simulation.loop import simulate
+    from .simulation.presets import Sysctls
+    from .simulation.zone import Zone
     from .store import open, save  # noqa: A004
 
 __version__ = "0.1.0"
@@ -26,18 +33,38 @@ _HOME = {
     "ReadWarning": "readers",
     "open": "store",
     "save": "store",
+    "score": "metrics",
     "verdict": "metrics",
     "Explorer": "dashboards",
     "render": "player",
     "show": "player",
     "record": "recorder",
+    "CostModel": "simulation.costs",
+    "Sysctls": "simulation.presets",
+    "Zone": "simulation.zone",
+    "calibrate": "simulation.calibrate",
+    "compact_zone": "simulation.compact",
+    "simulate": "simulation.loop",
 }
-_MODULES = ("datasets", "metrics", "player", "readers", "schema", "store")
+_MODULES = {
+    "datasets": "datasets",
+    "metrics": "metrics",
+    "player": "player",
+    "readers": "readers",
+    "schema": "schema",
+    "store": "store",
+    "workloads": "simulation.workloads",
+}
 
 __all__ = [
+    "CostModel",
     "Explorer",
     "ParseError",
     "ReadWarning",
+    "Sysctls",
+    "Zone",
+    "calibrate",
+    "compact_zone",
     "datasets",
     "metrics",
     "open",
@@ -47,9 +74,12 @@ __all__ = [
     "render",
     "save",
     "schema",
+    "score",
     "show",
+    "simulate",
     "store",
     "verdict",
+    "workloads",
 ]
 
 
@@ -57,7 +87,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
+        return import_module(f"{__name__}.{_MODULES[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

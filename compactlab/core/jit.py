@@ -7,14 +7,17 @@ import hashlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 import numba.core.config
 import numpy as np
 import platformdirs
-from numba.core import types
+from llvmlite.binding import Linkage  # type: ignore[import-untyped]
 from numba.core.caching import Cache, CompileResultCacheImpl, _CacheLocator
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.types.misc import unliteral
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -46,7 +49,7 @@ def _is_writable(folder: str) -> bool:
     return True
 
 
-class _Locator(_CacheLocator):  # type: ignore[misc]
+class _Locator(_CacheLocator):
     """Keeps machine code apart from where the package is installed, and by what its kernels say.
 
     numba's own locators write beside the source file or name their folder after it, so a new environment
@@ -71,22 +74,86 @@ class _Locator(_CacheLocator):  # type: ignore[misc]
         return cls(py_func, py_file)
 
 
-class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
+class _Implementation(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012
 
 
-class _KernelCache(Cache):  # type: ignore[misc]
+class _KernelCache(Cache):
     _impl_class = _Implementation
+
+
+class _Part(JITCodeLibrary):
+    """Code of a function that only other code calls: left to the optimiser of the whole, never run by itself.
+
+    numba would optimise it and make machine code of it once for itself and again in each of its callers.
+    """
+
+    @property
+    def codegen(self) -> Any:
+        return _NoEnvironment(self._codegen)
+
+    def finalize(self) -> None:
+        for library in dict.fromkeys(self._linking_libraries):
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalized = True
+
+    def get_pointer_to_function(self, _: str) -> int:
+        return 0
+
+
+class _NoEnvironment:
+    """A code generator that sets no environment, as there is no machine code that could have one."""
+
+    def __init__(self, codegen: Any) -> None:
+        self._codegen = codegen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codegen, name)
+
+    def set_env(self, *_: Any) -> None:
+        """Leave it."""
+
+
+class _Whole(JITCodeLibrary):
+    """Code that Python calls, with all its parts, which nobody else sees: the optimiser may change them."""
+
+    def _optimize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if function.linkage == Linkage.linkonce_odr and not function.is_declaration:
+                function.linkage = Linkage.internal
+        super()._optimize_final_module()
+
+
+def _compiler(kind: type[JITCodeLibrary]) -> type[Compiler]:
+    class _Compiler(Compiler):
+        def __init__(self, typing: Any, target: Any, _: Any, *others: Any) -> None:
+            library = kind(target.codegen(), kind.__name__)
+            library.enable_object_caching()
+            super().__init__(typing, target, library, *others)
+
+    return _Compiler
+
+
+_PartCompiler, _WholeCompiler = _compiler(_Part), _compiler(_Whole)
 
 
 def jit(function: _Function) -> _Function:
     """Compile on first call without the GIL; keep the machine code in the user's cache directory."""
     if numba.core.config.DISABLE_JIT:  # plain Python then, whose integers must wrap as silently
         return np.errstate(over="ignore")(function)
-    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    compiled = numba.njit(nogil=True, error_model="numpy", pipeline_class=_WholeCompiler)(function)
     if _is_writable(_folder()):
-        compiled._cache = _KernelCache(function)  # noqa: SLF001
+        compiled._cache = _KernelCache(function)
     return compiled
+
+
+if TYPE_CHECKING:
+
+    def integer(value: Any) -> int:
+        """Widen a number of a record to 64 bits, in jitted code."""
+
+else:
+    integer = int if numba.core.config.DISABLE_JIT else np.int64
 
 
 def inner(function: _Function) -> _Function:
@@ -98,8 +165,13 @@ def inner(function: _Function) -> _Function:
     if numba.core.config.DISABLE_JIT:
         return function
     compiled = numba.njit(
-        nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
+        nogil=True,
+        error_model="numpy",
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        _nrt=False,
+        pipeline_class=_PartCompiler,
     )(function)
     template = compiled.get_call_template
-    compiled.get_call_template = lambda args, kws: template([types.unliteral(arg) for arg in args], kws)
+    compiled.get_call_template = lambda args, kws: template([unliteral(arg) for arg in args], kws)
     return compiled

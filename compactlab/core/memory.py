@@ -35,7 +35,7 @@ KINDS = (
     "unknown",
 )
 
-# Bits of `flags`, at the first page of a folio.
+# FLAGS: bits of `bits`, at the first page of a folio.
 DIRTY, PRIVATE, WRITEBACK, PINNED, ACTIVE, UNEVICTABLE, REFERENCED, LRU = 1, 2, 4, 8, 16, 32, 64, 128
 FLAGS = ("dirty", "private", "writeback", "pinned", "active", "unevictable", "referenced", "lru")
 
@@ -281,6 +281,8 @@ REFUSALS = ("pinned", "writeback", "dirty", "unevictable", "compound", "no_targe
 # Threads that spend simulated time, rows of `clock`.
 THREADS = ("foreground", "kswapd", "kcompactd")
 FOREGROUND, KSWAPD, KCOMPACTD_THREAD = range(3)
+WHO = 3 + EVENT_NUMBERS  # column of the log
+WHO_MANUAL = len(THREADS)  # the foreground while it compacts at nobody's request
 
 
 def _record(fields: str) -> np.dtype:
@@ -306,7 +308,7 @@ PAGE = np.dtype(
         ("kind", np.uint8),
         ("order", np.uint8),  # of the free block or folio that starts here, 0 for a lone page, else TAIL
         ("mapcount", np.uint8),  # 255 and more as 255
-        ("flags", np.uint8),
+        ("bits", np.uint8),  # FLAGS
     ]
 )
 BLOCK = np.dtype(
@@ -318,12 +320,12 @@ PCPSET = np.dtype(_integers("count high high_min high_max batch free_count alloc
 ZONE = np.dtype(
     [
         *_integers(
-            "node index start_pfn end_pfn managed present free_pages free_pages_blocks free_highatomic "
+            "node index start_pfn end_pfn managed present free_pages free_pages_blocks free_highatomic free_cma "
             "nr_highatomic wmark_min wmark_low wmark_high wmark_promo boost "
             "cached_migrate_async cached_migrate_sync cached_free init_migrate init_free "
             "considered defer_shift order_failed blockskip_flush below_high reclaim_active "
             "isolated nr_inactive_anon nr_active_anon nr_inactive_file nr_active_file nr_unevictable "
-            "nofragment kswapd_failures"
+            "nofragment kswapd_failures boost_seen"
         ),
         ("lowmem_reserve", np.int64, (MAX_CLASSES,)),
         ("nr_free", np.int64, (MAX_ORDERS, 6)),
@@ -335,7 +337,7 @@ RULES = np.dtype(
     _integers(
         "nr_pages nr_cpus pageblock_order max_order claim_largest_only hygiene large_folios smart_suitable "
         "costly_low proactive_floor extfrag_threshold compaction_proactiveness defrag_mode "
-        "watermark_boost_factor compact_unevictable_allowed mobility_disabled pcp_orders huge_order "
+        "watermark_boost_factor compact_unevictable_allowed cma mobility_disabled pcp_orders huge_order "
         "thp_defrag swap swappiness host_backing"
     )
 )
@@ -344,7 +346,7 @@ CONTROL = np.dtype(
     _integers(
         "zone order migratetype mode trigger priority whole_zone ignore_skip no_set_skip ignore_suitable "
         "alloc_contig finish_pageblock contended fast_search_fail search_order fast_start migrate_pfn "
-        "free_pfn last_migrated update_cached nr_freepages nr_migratepages nr_batch nr_migrated nr_failed "
+        "free_pfn last_migrated update_cached nr_freepages nr_migratepages nr_batch nr_moved nr_mappings nr_migrated nr_failed "
         "migrate_scanned free_scanned result alloc_flags classzone capture captured active cpu"
     )
 )
@@ -352,6 +354,7 @@ CONTROL = np.dtype(
 NODE = np.dtype(
     _integers(
         "kswapd_clock kswapd_order kswapd_classzone kswapd_priority kswapd_failures kswapd_boosted "
+        "kswapd_alloc_order kswapd_reclaim_order kswapd_reclaimed "
         "kcompactd_clock kcompactd_order kcompactd_classzone kcompactd_zone kcompactd_proactive "
         "proactive_next proactive_timeout proactive_score"
     )
@@ -392,9 +395,9 @@ class Memory(NamedTuple):
     state: np.ndarray
     """(1,) STATE."""
     batch: np.ndarray
-    """(N, pages of a pageblock + 64) int32: pages isolated for migration."""
+    """(N, 3, pages of a pageblock + 64) int32: folios isolated, target or outcome, pages where split."""
     log: np.ndarray
-    """(L, 3 + EVENT_NUMBERS) int64: time in ps, event, zone, numbers."""
+    """(L, 4 + EVENT_NUMBERS) int64: time in ps, event, zone, numbers, who (a thread, or WHO_MANUAL)."""
     moves: np.ndarray
     """(M, 3) int32: source page, target page, order."""
     where: np.ndarray
@@ -406,13 +409,13 @@ NOW, THREAD, CPU_TIME = 0, 1, 2
 
 
 @inner
-def list_empty(memory, head):
+def list_empty(memory: Memory, head: int) -> bool:
     """Whether the list of a sentinel is empty."""
     return memory.page[head].next == head
 
 
 @inner
-def list_add(memory, page, head):
+def list_add(memory: Memory, page: int, head: int) -> None:
     """Put a page behind the sentinel."""
     following = memory.page[head].next
     memory.page[page].next = following
@@ -422,7 +425,7 @@ def list_add(memory, page, head):
 
 
 @inner
-def list_add_tail(memory, page, head):
+def list_add_tail(memory: Memory, page: int, head: int) -> None:
     """Put a page before the sentinel."""
     previous = memory.page[head].prev
     memory.page[page].next = head
@@ -432,7 +435,7 @@ def list_add_tail(memory, page, head):
 
 
 @inner
-def list_del(memory, page):
+def list_del(memory: Memory, page: int) -> None:
     """Take a page out of whatever list it is on."""
     following = memory.page[page].next
     previous = memory.page[page].prev
@@ -441,32 +444,32 @@ def list_del(memory, page):
 
 
 @inner
-def free_list(memory, zone, order, migratetype):
+def free_list(memory: Memory, zone: int, order: int, migratetype: int) -> int:
     """Sentinel of a free list."""
     return memory.rules[0].nr_pages + zone * LISTS_PER_ZONE + order * 6 + migratetype
 
 
 @inner
-def lru_list(memory, zone, which):
+def lru_list(memory: Memory, zone: int, which: int) -> int:
     """Sentinel of an LRU list."""
     return memory.rules[0].nr_pages + zone * LISTS_PER_ZONE + MAX_ORDERS * 6 + which
 
 
 @inner
-def pcp_list(memory, zone, cpu, which):
+def pcp_list(memory: Memory, zone: int, cpu: int, which: int) -> int:
     """Sentinel of a per-CPU list."""
     first = memory.rules[0].nr_pages + zone * LISTS_PER_ZONE + MAX_ORDERS * 6 + LRU_LISTS
     return first + cpu * PCP_LISTS + which
 
 
 @inner
-def held_list(memory, control, order):
+def held_list(memory: Memory, control: int, order: int) -> int:
     """Sentinel of the free pages of one order that a compactor holds."""
     return memory.rules[0].nr_pages + memory.zone.size * LISTS_PER_ZONE + control * MAX_ORDERS + order
 
 
 @inner
-def charge(memory, step, units):
+def charge(memory: Memory, step: int, units: int) -> None:
     """Spend time of the running thread on units of a step."""
     thread = memory.state[0].clock[THREAD]
     memory.state[0].tally[thread, step] += units
@@ -477,7 +480,7 @@ def charge(memory, step, units):
 
 
 @inner
-def log_event(memory, event, zone, a, b, c, d, e, f):
+def log_event(memory: Memory, event: int, zone: int, a: int, b: int, c: int, d: int, e: int, f: int) -> None:
     """Write an event, or count it where the budget is used up."""
     kept = memory.state[0].logged[KEPT]
     if kept >= memory.log.shape[0]:
@@ -493,11 +496,14 @@ def log_event(memory, event, zone, a, b, c, d, e, f):
     row[6] = d
     row[7] = e
     row[8] = f
+    row[WHO] = memory.state[0].clock[THREAD]
+    if row[WHO] == FOREGROUND and memory.control[0].active and memory.control[0].trigger == MANUAL:
+        row[WHO] = WHO_MANUAL
     memory.state[0].logged[KEPT] = kept + 1
 
 
 @inner
-def log_move(memory, source, target, order):
+def log_move(memory: Memory, source: int, target: int, order: int) -> None:
     """Remember from where to where a folio went, or count it."""
     kept = memory.state[0].logged[MOVES_KEPT]
     if kept >= memory.moves.shape[0]:
@@ -510,7 +516,7 @@ def log_move(memory, source, target, order):
 
 
 @inner
-def refuse(memory, zone, page, reason):
+def refuse(memory: Memory, zone: int, page: int, reason: int) -> None:
     """Log why a page is not moved; refusals in a row for one reason share an event that counts them."""
     last = memory.state[0].logged[LAST_REFUSAL]
     if (
@@ -536,7 +542,7 @@ def refuse(memory, zone, page, reason):
 
 
 @inner
-def zone_of(memory, page):
+def zone_of(memory: Memory, page: int) -> int:
     """Zone of a page, or -1 between zones."""
     for zone in range(memory.zone.size):
         if memory.zone[zone].start_pfn <= page < memory.zone[zone].end_pfn:
@@ -574,8 +580,8 @@ def new_memory(
         control=records(CONTROL, controls),
         rules=records(RULES, 1),
         state=records(STATE, 1),
-        batch=np.zeros((controls, (1 << pageblock_order) + 64), np.int32),
-        log=np.zeros((log, 3 + EVENT_NUMBERS), np.int64),
+        batch=np.zeros((controls, 3, (1 << pageblock_order) + 64), np.int32),
+        log=np.zeros((log, 4 + EVENT_NUMBERS), np.int64),
         moves=np.zeros((moves, 3), np.int32),
         where=np.full(slots, -1, np.int32),
     )

@@ -1,0 +1,1 @@
+"""Simulated memory: zones, workloads, what steps cost, and the loop that runs them."""

@@ -1,0 +1,179 @@
+"""Compacting a zone at once, without a workload."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import xarray as xr
+
+from ..core import memory as m
+from ..core.manual import begin_compaction, compact_some, refresh_vm_stats, stop_compaction
+from .build import Budgets, build
+from .costs import CostModel
+from .presets import one_of
+from .run import Samples, run_of
+from .zone import Zone
+
+_MODE = {"direct": m.ASYNC, "kcompactd": m.SYNC_LIGHT, "proactive": m.SYNC_LIGHT, "manual": m.SYNC}
+_WHOLE_ZONE = ("proactive", "manual")
+_ASYNC_PRIORITY = 2
+_SECOND = 1_000_000_000
+_STEPS = 512  # turns of the loop in one piece: at most a pageblock each
+
+
+def compact_zone(
+    zone: Zone | Sequence[Zone],
+    order: int = -1,
+    trigger: str = "manual",
+    *,
+    mode: str | None = None,
+    priority: int | None = None,
+    migratetype: str | None = None,
+    cpu: int = 0,
+    costs: CostModel | None = None,
+    frames: int = 64,
+    events: int = 200_000,
+    moves: int = 1_000_000,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> xr.DataTree:
+    """Compact a zone as the kernel would, and tell how it went.
+
+    Parameters
+    ----------
+    zone
+        The zone, or all zones of a machine, which are compacted one after the other; they stay as they are.
+    order
+        Requested order; -1 compacts whatever can be, as proactive and manual compaction do.
+    trigger
+        Who asks: direct, kcompactd, proactive or manual; implies which blocks are looked at, and the mode.
+    mode
+        MIGRATE_ASYNC, MIGRATE_SYNC_LIGHT or MIGRATE_SYNC instead of the trigger's own.
+    priority
+        Of a direct request: 2 asynchronous, 1 sync-light, 0 sync-full, which skips nothing.
+    migratetype
+        What the block is for; Movable for direct requests, Unmovable else.
+    cpu
+        Whose per-CPU lists take the pages that are freed.
+    costs
+        What steps cost; a machine's own come from `calibrate`.
+    frames, events, moves
+        How many are kept at most; the run says how many were left out.
+    seed
+        Of what is random: how long batches take.
+    progress
+        Called with the share done, 0 to 1, every few milliseconds of work.
+    cancel
+        Set it, from another thread or in `progress`, to stop as at a fatal signal; the run keeps what it had.
+
+    Returns
+    -------
+        A run with page maps `before` and `after`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of the above, or the zone has no such order.
+
+    Examples
+    --------
+    >>> run = compact_zone(Zone("64 MiB"), frames=2)
+    >>> run["events"].status.values[-1]
+    'complete'
+    """
+    zones = [zone] if isinstance(zone, Zone) else list(zone)
+    _check(zones, order, trigger, cpu)
+    number, priority = _mode(trigger, mode, priority)
+    usual = "Movable" if trigger in ("direct", "manual") else "Unmovable"
+    kind = one_of("migratetype", migratetype or usual, m.MIGRATETYPES[: m.PCP_TYPES])
+    who = m.TRIGGERS.index(trigger)
+    budgets = Budgets(frames, events, moves)
+    samples = Samples(build(zones, costs, budgets, seed=seed), zones, budgets)
+    samples.keyframe("before")
+    _sample(samples)
+    problems = []
+    refresh_vm_stats(samples.memory)
+    for at, each in enumerate(zones):
+        told = begin_compaction(samples.memory, m.DIRECT_CONTROL, at, order, kind, number, who, priority, cpu)
+        if told != m.CONTINUE:
+            continue
+        done = _go_on(samples, (at, len(zones)), progress, cancel)
+        if done < 1:
+            problems.append(f"cancelled in zone {each.label}, {done:.0%} of it done")
+            break
+    _sample(samples)
+    samples.keyframe("after")
+    config = {"order": order, "trigger": trigger, "mode": m.MODES[number], "priority": priority, "cpu": cpu}
+    return run_of(
+        samples,
+        name=f"{trigger} compaction",
+        config={"compact_zone": config},
+        seed=seed,
+        problems=problems,
+    )
+
+
+def _check(zones: Sequence[Zone], order: int, trigger: str, cpu: int) -> None:
+    one_of("trigger", trigger, tuple(_MODE))
+    largest = min(zone.nr_orders for zone in zones) - 1
+    if trigger in _WHOLE_ZONE and order != -1:
+        raise ValueError(f"order {order}: expected -1, as {trigger} compaction is for no request")
+    if trigger not in _WHOLE_ZONE and not 0 < order <= largest:
+        raise ValueError(f"order {order}: expected 1 to {largest}, as {trigger} compaction is for a request")
+    if not 0 <= cpu < zones[0].cpus:
+        raise ValueError(f"cpu {cpu}: expected 0 to {zones[0].cpus - 1}")
+
+
+def _mode(trigger: str, mode: str | None, priority: int | None) -> tuple[int, int]:
+    """Mode and priority by number: given, or as the trigger implies (KERNEL.md 4.1)."""
+    if priority is None:
+        priority = _ASYNC_PRIORITY
+    elif trigger != "direct" or not 0 <= priority <= _ASYNC_PRIORITY:
+        raise ValueError(f"priority {priority}: expected 0 to {_ASYNC_PRIORITY}, of direct compaction only")
+    if mode is not None:
+        return one_of("mode", mode, m.MODES), priority
+    return (_MODE[trigger] if priority == _ASYNC_PRIORITY else m.SYNC_LIGHT), priority
+
+
+def _sample(samples: Samples) -> None:
+    samples.take()
+    samples.frame()
+
+
+def _go_on(
+    samples: Samples,
+    part: tuple[int, int],
+    progress: Callable[[float], None] | None,
+    cancel: threading.Event | None,
+) -> float:
+    """Run to the end in pieces, with samples in between; returns the share that was done."""
+    memory, (at, zones) = samples.memory, part
+    between = max(samples.budgets.frames - 2, 0) // zones  # one is taken before, one after
+    blocks = memory.block.size
+    steps = max(1, min(_STEPS, blocks // max(1, between)))
+    taken, done, second = 0, 0.0, samples.elapsed // _SECOND
+    while compact_some(memory, m.DIRECT_CONTROL, steps) == m.CONTINUE:
+        done = _done(samples, at)
+        if samples.elapsed // _SECOND > second:
+            second = samples.elapsed // _SECOND
+            refresh_vm_stats(memory)
+        if done * (between + 1) >= taken + 1 and taken < between:
+            _sample(samples)
+            taken += 1
+        if progress is not None:
+            progress((at + done) / zones)
+        if cancel is not None and cancel.is_set():
+            stop_compaction(memory, m.DIRECT_CONTROL)
+            return done
+    if progress is not None:
+        progress((at + 1) / zones)
+    return 1.0
+
+
+def _done(samples: Samples, at: int) -> float:
+    """How far the scanners have come towards each other."""
+    zone, control = samples.memory.zone[at], samples.memory.control[m.DIRECT_CONTROL]
+    apart = int(control["free_pfn"]) - int(control["migrate_pfn"])
+    return min(max(1 - apart / int(zone["end_pfn"] - zone["start_pfn"]), 0.0), 0.999)

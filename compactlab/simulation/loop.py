@@ -1,0 +1,265 @@
+"""Running a workload on simulated memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from ..core import memory as m
+from ..core.commands import run_command
+from ..core.engine import (
+    R_COMPACT_FAIL,
+    R_COMPACT_SUCCESS,
+    R_GFP,
+    R_LATENCY,
+    R_ORDER,
+    R_PAGE,
+    R_SPENT,
+    R_STALL,
+    R_SUCCESS,
+    R_TIME,
+    RECORD_COLUMNS,
+    ROW,
+    SPENT,
+    run_requests,
+)
+from ..core.kcompactd import PROACTIVE_INTERVAL
+from ..core.request import COMPACT, CONTIG, GFP_TYPE, PHASE
+from .build import Budgets, build, first_page
+from .costs import CostModel
+from .requests import REQUEST, View, Workload, check
+from .run import Samples, run_of
+from .zone import Zone
+
+_PICOSECONDS = 1000
+_COMMANDS = (COMPACT, CONTIG)
+_OPERATIONS = 100_000  # in one piece of jitted work, some 20 ms
+_FIRST_INTERVAL = 1_000_000_000  # ps; doubled each time there are more samples than the budget
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a simulation is."""
+
+    requests: int
+    """Rows executed."""
+    elapsed_ns: int
+    """Simulated time."""
+    phase: str
+    """Phase of the workload that began last."""
+
+
+def simulate(
+    zone: Zone | Sequence[Zone],
+    workload: Workload,
+    *,
+    costs: CostModel | None = None,
+    seed: int = 0,
+    samples: int = 400,
+    frames: int = 64,
+    events: int = 200_000,
+    moves: int = 1_000_000,
+    allocations: int = 200_000,
+    keyframes: bool = True,
+    progress: Callable[[Progress], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> xr.DataTree:
+    """Run a workload on a zone, or on all zones of a machine, and tell how it went.
+
+    Requests are executed one after the other, each at the simulated time that those before it left;
+    kswapd and kcompactd of each node run beside them on time of their own. The same zones, workload and
+    seed give the same run everywhere. A request that memory cannot serve is a result: it is counted, and
+    told by an event `mark_victim` where the kernel would have killed somebody.
+
+    Parameters
+    ----------
+    zone
+        What the workload runs on; it stays as it is.
+    workload
+        One of `compactlab.workloads`.
+    costs
+        What steps cost; a machine's own come from `calibrate`.
+    seed
+        Of what is random beside the workload: how long batches of migration take.
+    samples, frames, events, moves, allocations
+        How many are kept at most. Samples and frames are thinned to every second one when there are
+        more; of the others the run says how many were left out.
+    keyframes
+        Whether to keep all pages as they were before and after.
+    progress
+        Called some times a second.
+    cancel
+        Set it, from another thread or in `progress`, to stop; the run keeps what it had.
+
+    Returns
+    -------
+        A run: zones over time, events, allocations with their latency and what it was spent on, and more.
+
+    Raises
+    ------
+    ValueError
+        If the zones cannot hold the orders that the workload asks for.
+
+    Examples
+    --------
+    >>> from compactlab.simulation import workloads
+    >>> run = simulate(Zone("64 MiB"), workloads.idle(seconds=1), samples=3)
+    >>> run.attrs["source"], run["zones"].sizes["time"]
+    ('simulation', 3)
+    """
+    zones = [zone] if isinstance(zone, Zone) else list(zone)
+    view = _view(zones, np.zeros(zones[0].nr_orders, np.int64))
+    check(workload, view)
+    budgets = Budgets(frames, events, moves)
+    memory = build(zones, costs, budgets, slots=workload.slots(view), seed=seed)
+    if memory.rules["compaction_proactiveness"][0]:
+        memory.node["proactive_next"] = PROACTIVE_INTERVAL
+    taken = Samples(memory, zones, budgets)
+    records = np.zeros((allocations, RECORD_COLUMNS), np.int64)
+    if keyframes:
+        taken.keyframe("before")
+    runner = _Runner(workload, view, taken, records, samples, progress, cancel)
+    problems = runner.run()
+    if keyframes:
+        taken.keyframe("after")
+    left_out = int(memory.state["logged"][0][m.RECORDS_BEYOND])
+    if left_out:
+        problems.append(
+            f"allocations: {allocations} were kept, {left_out} left out; a larger budget keeps more"
+        )
+    return run_of(
+        taken,
+        name=workload.name,
+        config=workload.config,
+        seed=seed,
+        phases=workload.phases,
+        groups=_allocations(memory, records, first_page(zones)),
+        problems=problems,
+    )
+
+
+def _view(zones: Sequence[Zone], nr_free: np.ndarray) -> View:
+    return View(
+        sum(zone.nr_pages for zone in zones),
+        zones[0].pageblock_order,
+        zones[0].pageblock_order,
+        nr_free,
+        zones[0].cpus,
+    )
+
+
+class _Runner:
+    """Feeds a workload's requests to the run loop and samples in between."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        view: View,
+        taken: Samples,
+        records: np.ndarray,
+        most: int,
+        progress: Callable[[Progress], None] | None,
+        cancel: threading.Event | None,
+    ) -> None:
+        self.workload, self.view, self.taken, self.records = workload, view, taken, records
+        self.most, self.progress, self.cancel = max(most, 2), progress, cancel
+        self.interval = _FIRST_INTERVAL
+        self.samples_a_frame = 1
+        self.requests = 0
+        self.phase = ""
+
+    def run(self) -> list[str]:
+        """Run to the end, or until cancelled; returns what went otherwise than asked."""
+        self._sample()
+        problems = []
+        for chunk in self.workload.chunks(self._refreshed()):
+            if not self._run_chunk(np.ascontiguousarray(chunk, REQUEST).view(np.recarray)):
+                problems.append(f"cancelled after {self.requests} requests")
+                break
+            self._refreshed()
+        self._sample()
+        return problems
+
+    def _refreshed(self) -> View:
+        memory = self.taken.memory
+        self.view.nr_free = memory.zone["nr_free"].sum(axis=(0, 2))[: self.view.nr_free.size]
+        self.view.where = memory.where
+        return self.view
+
+    def _run_chunk(self, requests: np.recarray) -> bool:
+        """Execute one chunk in pieces, with samples in between; False if cancelled."""
+        memory = self.taken.memory
+        place = np.array([0, 0, -1], np.int64)
+        until = self._next_sample()
+        while place[ROW] < requests.size:
+            before = int(place[ROW])
+            left = run_requests(memory, requests, place, until, _OPERATIONS, self.records)
+            if left and requests["op"][place[ROW]] in _COMMANDS:
+                run_command(memory, requests, place, until)
+            self._follow(requests[before : int(place[ROW])])
+            if self.taken.elapsed * _PICOSECONDS >= until:
+                self._sample()
+                until = self._next_sample()
+            if self.cancel is not None and self.cancel.is_set():
+                return False
+        return True
+
+    def _next_sample(self) -> int:
+        now = int(self.taken.memory.state["clock"][0][m.NOW])
+        return (now // self.interval + 1) * self.interval
+
+    def _follow(self, done: np.ndarray) -> None:
+        """Note which phase the requests have reached, and tell."""
+        self.requests += done.size
+        begun = done["slot"][done["op"] == PHASE]
+        if begun.size:
+            self.phase = self.workload.phases[int(begun[-1])]
+        if self.progress is not None:
+            self.progress(Progress(self.requests, self.taken.elapsed, self.phase))
+
+    def _sample(self) -> None:
+        taken = self.taken
+        taken.take()
+        samples, frames = len(taken.rows["elapsed"]), len(taken.frames.get("elapsed", ()))
+        if taken.budgets.frames > 1 and samples % self.samples_a_frame == 0:
+            if frames == taken.budgets.frames:
+                taken.thin(taken.frames)
+                self.samples_a_frame *= 2
+            taken.frame()
+        if samples > self.most:
+            taken.thin(taken.rows)
+            self.interval *= 2
+            self.samples_a_frame = max(1, self.samples_a_frame // 2)
+
+
+def _allocations(memory: m.Memory, records: np.ndarray, first_pfn: int) -> dict[str, xr.Dataset]:
+    """The allocations group, in the order of their begin."""
+    kept = records[: int(memory.state["logged"][0][m.RECORDS_KEPT])]
+    if not len(kept):
+        return {}
+    elapsed = kept[:, R_TIME] // _PICOSECONDS
+    types = np.array(m.MIGRATETYPES, object)[kept[:, R_GFP] & GFP_TYPE]
+    page = kept[:, R_PAGE]
+    columns = {
+        "latency_ns": kept[:, R_LATENCY] // _PICOSECONDS,
+        "success": kept[:, R_SUCCESS] > 0,
+        "order": kept[:, R_ORDER],
+        "migratetype": types,
+        "source": np.full(len(kept), "workload", object),
+        "pfn": np.where(page >= 0, page + first_pfn, -1),
+        "compact_stall": kept[:, R_STALL],
+        "compact_success": kept[:, R_COMPACT_SUCCESS],
+        "compact_fail": kept[:, R_COMPACT_FAIL],
+    }
+    for at, name in enumerate(SPENT):
+        columns[f"{name}_ns"] = kept[:, R_SPENT + at] // _PICOSECONDS
+    return {
+        "allocations": xr.Dataset(
+            {name: ("allocation", values) for name, values in columns.items()},
+            {"time": ("allocation", elapsed), "elapsed": ("allocation", elapsed)},
+        )
+    }
