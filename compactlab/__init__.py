@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .simulation import workloads
     from .simulation.calibrate import calibrate
     from .simulation.compact import compact_zone
+    from .simulation.contig import alloc_contig_range
     from .simulation.costs import CostModel
     from .simulation.loop import simulate
     from .simulation.presets import Sysctls
@@ -44,6 +45,7 @@ _HOME = {
     "Zone": "simulation.zone",
     "calibrate": "simulation.calibrate",
     "compact_zone": "simulation.compact",
+    "alloc_contig_range": "simulation.contig",
     "simulate": "simulation.loop",
 }
 _MODULES = {
@@ -63,6 +65,7 @@ __all__ = [
     "ReadWarning",
     "Sysctls",
     "Zone",
+    "alloc_contig_range",
     "calibrate",
     "compact_zone",
     "datasets",

@@ -136,7 +136,11 @@ def test_chunks__are_the_same_for_the_same_seed(workload):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(workloads.__all__) - {"idle", "replay", "beside", "sequence", "punch"})
+    "name",
+    sorted(
+        set(workloads.__all__)
+        - {"idle", "replay", "beside", "sequence", "punch", "huge_faults", "contig_ranges", "compact_memory"}
+    ),
 )
 def test_chunks__differ_for_another_seed(name):
     make = getattr(workloads, name)

@@ -400,13 +400,14 @@ def _take_old(memory: Memory, zone: int, page: int, order: int, migratetype: int
     """
     rules = memory.rules[0]
     current = integer(memory.page[page].order)
-    if current >= rules.pageblock_order:
+    block_type = pageblock_type(memory, page)
+    reserved = block_type == HIGHATOMIC
+    if current >= rules.pageblock_order and not reserved:
         return _claim_larger(memory, zone, page, order, migratetype)
-    whole = memory.block[block_of(memory, page)].migratetype < HIGHATOMIC and in_zone(memory, zone, page)
-    if rules.hygiene or whole:
+    if not reserved:
         boost_watermark(memory, zone)
-    worth = worth_claiming(memory, current, migratetype) and whole
-    claimed = worth and _claimable(memory, page, migratetype, fallback)
+    worth = worth_claiming(memory, current, migratetype) and not reserved and in_zone(memory, zone, page)
+    claimed = worth and _claimable(memory, page, migratetype, block_type)
     if claimed or (worth and not rules.hygiene):
         move_freepages_block(memory, zone, page, migratetype)
         if claimed:
@@ -482,10 +483,14 @@ def isolate_free_page(memory: Memory, zone: int, page: int, order: int) -> bool:
     if order >= rules.pageblock_order - 1:
         first = block_of(memory, page)
         for block in range(first, block_of(memory, page + (1 << order) - 1) + 1):
-            if memory.block[block].migratetype < HIGHATOMIC and not memory.block[block].isolated:
-                if rules.hygiene:
-                    move_freepages_block(memory, zone, block << rules.pageblock_order, MOVABLE)
-                memory.block[block].migratetype = MOVABLE
+            part = block << rules.pageblock_order
+            if pageblock_type(memory, part) >= HIGHATOMIC or (
+                rules.hygiene and not in_zone(memory, zone, part)
+            ):
+                continue
+            if rules.hygiene:
+                move_freepages_block(memory, zone, part, MOVABLE)
+            memory.block[block].migratetype = MOVABLE
     return True
 
 
@@ -523,9 +528,11 @@ def unreserve_highatomic_pageblock(memory: Memory, zone: int, migratetype: int, 
         page = integer(memory.page[head].next)
         this.nr_highatomic -= min(max(1 << pageblock_order, 1 << order), this.nr_highatomic)
         if order < pageblock_order:
-            moved = move_freepages_block(memory, zone, page, migratetype)
+            if not in_zone(memory, zone, page):
+                continue
+            move_freepages_block(memory, zone, page, migratetype)
             memory.block[block_of(memory, page)].migratetype = migratetype
-            return moved > 0
+            return True
         del_from_free_list(memory, zone, page)
         add_to_free_list(memory, zone, page, order, migratetype, True)
         change_pageblock_range(memory, page, order, migratetype)

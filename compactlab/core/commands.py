@@ -88,3 +88,9 @@ def run_command(of: Memory, requests: np.ndarray, place: np.ndarray, until: int)
     place[OFFSET] = 0
     place[THINK] = -1
     return True
+
+
+@jit
+def take_range(of: Memory, start: int, end: int, is_cma: bool) -> int:
+    """alloc_contig_range of one page range; 0, EBUSY or ENOMEM."""
+    return alloc_contig_range(by_reference(of), start, end, is_cma)

@@ -318,7 +318,7 @@ def set_control(
     control.migratetype = migratetype
     control.mode = mode
     control.trigger = trigger
-    whole = trigger == MANUAL or trigger == PROACTIVE
+    whole = trigger in (MANUAL, PROACTIVE)
     control.whole_zone = whole
     control.ignore_skip = whole
     control.no_set_skip = 0

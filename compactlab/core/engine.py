@@ -155,7 +155,7 @@ def prepare_block(memory: Memory, page: int, order: int, kind: int, mapcount: in
     memory.page[page].slot = slot
     if slot >= 0:
         memory.where[slot] = page
-    if kind == ANON or kind == FILE:
+    if kind in (ANON, FILE):
         lru_add(memory, zone_of(memory, page), page)
     memory.state[0].counter[PGALLOC] += 1 << order
 
@@ -357,7 +357,7 @@ def run_requests(
             place[THINK] = integer(request.think_ns) * 1000
         if place[THINK] > 0 and not think(memory, place, until):
             break
-        if op == COMPACT or op == CONTIG:
+        if op in (COMPACT, CONTIG):
             break
         if op == PHASE:
             log_event(memory, EV_PHASE, -1, request.slot, 0, 0, 0, 0, 0)

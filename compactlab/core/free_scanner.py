@@ -25,6 +25,7 @@ from .memory import (
     charge,
     free_list,
     held_list,
+    list_add,
     list_add_tail,
     list_del,
     log_event,
@@ -50,14 +51,19 @@ def suitable_migration_target(memory: Memory, c: int, page: int) -> bool:
     if control.ignore_suitable:
         return True
     migratetype = pageblock_type(memory, page)
-    return migratetype == MOVABLE or migratetype == CMA
+    return migratetype in (MOVABLE, CMA)
 
 
 @inner
 def _hold(memory: Memory, c: int, page: int, order: int) -> None:
-    """Keep an isolated free block for the migration."""
+    """Keep an isolated free block for the migration, until 6.8 in single pages, the last one first."""
     control = memory.control[c]
-    list_add_tail(memory, page, held_list(memory, c, order))
+    if memory.rules[0].large_folios:
+        list_add_tail(memory, page, held_list(memory, c, order))
+    else:
+        for part in range(page, page + (1 << order)):
+            memory.page[part].order = 0
+            list_add(memory, part, held_list(memory, c, 0))
     control.nr_freepages += 1 << order
     memory.state[0].counter[COMPACT_ISOLATED] += 1 << order
 

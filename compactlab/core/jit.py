@@ -34,6 +34,11 @@ def _digest() -> str:
 
 
 @functools.cache
+def _digest_of(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+@functools.cache
 def _folder() -> str:
     """Where machine code is kept: NUMBA_CACHE_DIR or the user's cache directory, a folder per digest."""
     return str(Path(numba.core.config.CACHE_DIR or CACHE_FOLDER) / f"kernels-{_digest()}")
@@ -59,12 +64,13 @@ class _Locator(_CacheLocator):
     def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
         self._py_file = py_file
         self._name = f"{Path(py_file).stem}.{py_func.__code__.co_firstlineno}"
+        self._text = _digest_of(py_file)  # of callers outside this folder
 
     def get_cache_path(self) -> str:
         return _folder()
 
-    def get_source_stamp(self) -> str:
-        return _digest()
+    def get_source_stamp(self) -> tuple[str, str]:
+        return _digest(), self._text
 
     def get_disambiguator(self) -> str:
         return self._name

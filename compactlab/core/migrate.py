@@ -43,13 +43,21 @@ from .memory import (
 from .pcp import free_pages
 
 ENOMEM = -12
-NO_TARGET, TO_SPLIT, FAILED, MOVED = -1, -2, -3, -4  # instead of a folio's target
+NO_TARGET, TO_SPLIT, WAITING, STUCK, MOVED = -1, -2, -3, -4, -5  # instead of a folio's target
+
+
+@inner
+def _count_held(memory: Memory, c: int, pages: int) -> None:
+    """Count pages held, and with them (6.9 and later) those that still want a target."""
+    control = memory.control[c]
+    control.nr_freepages += pages
+    if memory.rules[0].large_folios:
+        control.nr_migratepages += pages
 
 
 @inner
 def compaction_alloc(memory: Memory, c: int, order: int) -> int:
     """Take the smallest sufficient held block, split to the order; -1 if the free scanner finds none."""
-    control = memory.control[c]
     top = memory.rules[0].max_order
     for attempt in range(2):
         for start in range(order, top + 1):
@@ -64,8 +72,7 @@ def compaction_alloc(memory: Memory, c: int, order: int) -> int:
                 memory.page[upper].order = start
                 list_add(memory, upper, held_list(memory, c, start))
             memory.page[page].order = order
-            control.nr_freepages -= 1 << order
-            control.nr_migratepages -= 1 << order
+            _count_held(memory, c, -(1 << order))
             return page
         if attempt == 0:
             isolate_freepages(memory, c)
@@ -171,7 +178,10 @@ def migrate_pages(memory: Memory, c: int) -> int:
 
 @inner
 def _take_targets(memory: Memory, c: int) -> bool:
-    """Find a target for each folio; whether one that cannot be split lacks it, which ends the search."""
+    """Find a target for each folio; whether one that cannot be split lacks it, which ends the search.
+
+    One under writeback gives it back at once.
+    """
     control = memory.control[c]
     lacking = False
     for position in range(control.nr_batch - 1, -1, -1):
@@ -185,27 +195,41 @@ def _take_targets(memory: Memory, c: int) -> bool:
             elif target < 0:
                 refuse(memory, control.zone, page, REFUSED_PRIVATE if order > 0 else REFUSED_NO_TARGET)
                 lacking = True
+            elif memory.page[page].bits & WRITEBACK:
+                _put_back_target(memory, c, target)
+                target = WAITING
         memory.batch[c, 1, position] = target
     return lacking
 
 
 @inner
 def _move_batch(memory: Memory, c: int) -> bool:
-    """Move every folio that has a target; whether some could not be and gave it back."""
+    """Move every folio that has a target; whether some could not be and have none any more."""
     failed = False
     for position in range(memory.control[c].nr_batch - 1, -1, -1):
         target = integer(memory.batch[c, 1, position])
         if target < 0:
+            failed |= target == WAITING
             continue
         page = integer(memory.batch[c, 0, position])
-        if memory.page[page].bits & (WRITEBACK | PINNED):
-            _put_back_target(memory, c, target)
-            memory.batch[c, 1, position] = FAILED
+        if memory.page[page].bits & PINNED:
             failed = True
             continue
         _move_and_free(memory, c, page, target)
         memory.batch[c, 1, position] = MOVED
+    if failed:
+        _give_up_stuck(memory, c)
     return failed
+
+
+@inner
+def _give_up_stuck(memory: Memory, c: int) -> None:
+    """Hold the targets of pinned folios again."""
+    for position in range(memory.control[c].nr_batch - 1, -1, -1):
+        target = integer(memory.batch[c, 1, position])
+        if target >= 0:
+            _put_back_target(memory, c, target)
+            memory.batch[c, 1, position] = STUCK
 
 
 @inner
@@ -213,30 +237,31 @@ def _put_back_target(memory: Memory, c: int, target: int) -> None:
     """Hold a target again that was not used (compaction_free)."""
     order = integer(memory.page[target].order)
     list_add(memory, target, held_list(memory, c, order))
-    memory.control[c].nr_freepages += 1 << order
-    memory.control[c].nr_migratepages += 1 << order
+    _count_held(memory, c, 1 << order)
 
 
 @inner
 def _move_one_by_one(memory: Memory, c: int) -> bool:
-    """Wait for pages under writeback and move them; pinned ones stay. Whether targets ran out."""
+    """Wait for pages under writeback and move them, then try pinned ones in vain. Whether targets ran out."""
     control = memory.control[c]
-    for position in range(control.nr_batch - 1, -1, -1):
-        if memory.batch[c, 1, position] != FAILED:
-            continue
-        page = integer(memory.batch[c, 0, position])
-        target = compaction_alloc(memory, c, integer(memory.page[page].order))
-        if target < 0:
-            refuse(memory, control.zone, page, REFUSED_NO_TARGET)
-            return True
-        if memory.page[page].bits & PINNED:
-            refuse(memory, control.zone, page, REFUSED_PINNED)
-            _put_back_target(memory, c, target)
-            continue
-        charge(memory, STEP_WRITEBACK_WAIT, 1)
-        memory.page[page].bits &= np.uint8(255 - WRITEBACK)
-        _move_and_free(memory, c, page, target)
-        memory.batch[c, 1, position] = MOVED
+    for kind in range(WAITING, STUCK - 1, -1):
+        for position in range(control.nr_batch - 1, -1, -1):
+            if memory.batch[c, 1, position] != kind:
+                continue
+            page = integer(memory.batch[c, 0, position])
+            target = compaction_alloc(memory, c, integer(memory.page[page].order))
+            if target < 0:
+                refuse(memory, control.zone, page, REFUSED_NO_TARGET)
+                return True
+            if kind == WAITING:
+                charge(memory, STEP_WRITEBACK_WAIT, 1)
+                memory.page[page].bits &= np.uint8(255 - WRITEBACK)
+            if memory.page[page].bits & PINNED:
+                refuse(memory, control.zone, page, REFUSED_PINNED)
+                _put_back_target(memory, c, target)
+                continue
+            _move_and_free(memory, c, page, target)
+            memory.batch[c, 1, position] = MOVED
     return False
 
 
@@ -251,6 +276,7 @@ def _settle(memory: Memory, c: int, lacking: bool) -> None:
             split_folio(memory, page)
             for part in range(page + pages - 1, page - 1, -1):  # a free folio's slot has room for the target
                 memory.page[part].slot = -1 if lacking else compaction_alloc(memory, c, 0)
+                lacking |= memory.page[part].slot < 0
             memory.batch[c, 2, position] = pages
     for position in range(control.nr_batch - 1, -1, -1):
         page = integer(memory.batch[c, 0, position])

@@ -117,7 +117,7 @@ def suitable_migration_source(memory: Memory, c: int, page: int) -> bool:
         return True
     migratetype = pageblock_type(memory, page)
     if control.migratetype == MOVABLE:
-        return migratetype == MOVABLE or migratetype == CMA
+        return migratetype in (MOVABLE, CMA)
     return migratetype == control.migratetype
 
 
@@ -192,9 +192,8 @@ def _refusal(memory: Memory, c: int, page: int) -> int:
         return REFUSED_PINNED
     if flags & UNEVICTABLE and not memory.rules[0].compact_unevictable_allowed and not control.alloc_contig:
         return REFUSED_UNEVICTABLE
-    if control.mode != SYNC:
-        if flags & WRITEBACK:
-            return REFUSED_WRITEBACK
+    if control.mode != SYNC and flags & WRITEBACK:
+        return REFUSED_WRITEBACK
     return -1
 
 

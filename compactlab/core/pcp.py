@@ -33,7 +33,7 @@ def pcp_allowed_order(memory: Memory, order: int) -> bool:
 
 
 @inner
-def order_to_pindex(memory: Memory, order: int, migratetype: int) -> int:
+def order_to_pindex(order: int, migratetype: int) -> int:
     """Index of the per-CPU list of an order and type."""
     if order > COSTLY_ORDER:
         return PCP_LISTS - 1 if migratetype == MOVABLE else PCP_LISTS - 2
@@ -72,7 +72,7 @@ def rmqueue_pcp(memory: Memory, zone: int, cpu: int, order: int, migratetype: in
     """Take a block from the CPU's list, which is filled from the zone when empty; -1 if both are empty."""
     pcp = memory.zone[zone].pcp[cpu]
     pcp.free_count >>= 1
-    head = pcp_list(memory, zone, cpu, order_to_pindex(memory, order, migratetype))
+    head = pcp_list(memory, zone, cpu, order_to_pindex(order, migratetype))
     if list_empty(memory, head):
         fetched = 0
         for _ in range(_nr_pcp_alloc(memory, zone, cpu, order)):
@@ -138,7 +138,7 @@ def free_to_pcp(memory: Memory, zone: int, cpu: int, page: int, order: int, migr
     pcp = memory.zone[zone].pcp[cpu]
     pcp.alloc_factor >>= 1
     set_kind(memory, page, order, PCP)
-    pindex = order_to_pindex(memory, order, migratetype)
+    pindex = order_to_pindex(order, migratetype)
     list_add(memory, page, pcp_list(memory, zone, cpu, pindex))
     pcp.count += 1 << order
     batch = pcp.batch

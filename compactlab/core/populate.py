@@ -58,7 +58,7 @@ def _link_page(memory: Memory, zone: int, page: int) -> int:
         order = integer(memory.page[page].order)
         migratetype = min(integer(memory.block[page >> memory.rules[0].pageblock_order].migratetype), 2)
         cpu = max(integer(memory.page[page].slot), 0)
-        list_add(memory, page, pcp_list(memory, zone, cpu, order_to_pindex(memory, order, migratetype)))
+        list_add(memory, page, pcp_list(memory, zone, cpu, order_to_pindex(order, migratetype)))
         memory.page[page].slot = -1
         memory.zone[zone].pcp[cpu].count += 1 << order
         return 1 << order

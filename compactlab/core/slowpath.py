@@ -239,7 +239,7 @@ def try_to_compact_pages(
         if result == SUCCESS:
             compaction_defer_reset(memory, zone, order, False)
             break
-        if priority != PRIORITY_ASYNC and (result == COMPLETE or result == PARTIAL_SKIPPED):
+        if priority != PRIORITY_ASYNC and (result in (COMPLETE, PARTIAL_SKIPPED)):
             defer_compaction(memory, zone, order)
             _log_deferral(memory, EV_DEFER_COMPACTION, zone, order)
     return best
@@ -254,7 +254,7 @@ def direct_compact(
         return -1, SKIPPED
     counter = memory.state[0].counter
     result = try_to_compact_pages(memory, node, cpu, order, gfp, flags, priority, MARK_MIN)
-    if result == SKIPPED or result == NOT_SUITABLE_ZONE:
+    if result in (SKIPPED, NOT_SUITABLE_ZONE):
         return -1, SKIPPED
     counter[COMPACT_STALL] += 1
     control = memory.control[DIRECT_CONTROL]
@@ -329,6 +329,8 @@ def alloc_pages_slowpath(memory: Memory, node: int, cpu: int, order: int, gfp: i
     charge(memory, STEP_SLOWPATH, 1)
     can_direct = gfp & DIRECT_RECLAIM != 0
     costly = order > COSTLY_ORDER
+    if not memory.rules[0].defrag_mode:
+        flags &= ~ALLOC_NOFRAGMENT  # otherwise only the fast path avoids it
     if gfp & HIGH:
         flags |= ALLOC_MIN_RESERVE | ALLOC_NON_BLOCK
         if order > 0:
@@ -345,7 +347,7 @@ def alloc_pages_slowpath(memory: Memory, node: int, cpu: int, order: int, gfp: i
         if page >= 0:
             return page
         if costly and gfp & NORETRY:
-            if gfp & THISNODE or result == SKIPPED or result == DEFERRED:
+            if gfp & THISNODE or result in (SKIPPED, DEFERRED):
                 return -1
             priority = PRIORITY_ASYNC
     no_progress = 0

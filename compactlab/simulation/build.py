@@ -206,10 +206,16 @@ def _set_pcp(memory: Memory, number: int, zone: Zone, low: int) -> None:
 
 
 def _set_zonelists(memory: Memory, zones: Sequence[Zone]) -> None:
-    """Zones as requests of each node try them: the own node's first, higher zones before lower ones."""
+    """Zones as requests of each node try them: the own node's first, higher zones before lower ones.
+
+    Normal has lower zones tried before it mixes migratetypes, where there is a DMA32 (alloc_flags_nofragment).
+    """
     for node in range(memory.node.size):
         ordered = sorted(
             range(len(zones)),
             key=lambda number: (abs(zones[number].node - node), zones[number].node, -zones[number].index),
         )
         memory.state["zonelist"][0][node][: len(ordered)] = ordered
+    below = {zone.node for zone in zones if zone.name == "DMA32"}
+    for number, zone in enumerate(zones):
+        memory.zone["nofragment"][number] = zone.name == "Normal" and zone.node in below

@@ -151,8 +151,7 @@ def _go_on(
     """Run to the end in pieces, with samples in between; returns the share that was done."""
     memory, (at, zones) = samples.memory, part
     between = max(samples.budgets.frames - 2, 0) // zones  # one is taken before, one after
-    blocks = memory.block.size
-    steps = max(1, min(_STEPS, blocks // max(1, between)))
+    steps = max(1, min(_STEPS, memory.block.size // (4 * (between + 1))))
     taken, done, second = 0, 0.0, samples.elapsed // _SECOND
     while compact_some(memory, m.DIRECT_CONTROL, steps) == m.CONTINUE:
         done = _done(samples, at)

@@ -37,8 +37,9 @@ from .zone import Zone
 
 _PICOSECONDS = 1000
 _COMMANDS = (COMPACT, CONTIG)
-_OPERATIONS = 100_000  # in one piece of jitted work, some 20 ms
-_FIRST_INTERVAL = 1_000_000_000  # ps; doubled each time there are more samples than the budget
+_MOST_OPERATIONS = 100_000  # in one piece of jitted work, some 20 ms
+_FIRST_INTERVAL = 1_000_000_000  # ps between samples; doubled each time there are more than the budget
+_FIRST_OPERATIONS = 16  # likewise: a sample after so many, however little time they took
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def simulate(
     progress
         Called some times a second.
     cancel
-        Set it, from another thread or in `progress`, to stop; the run keeps what it had.
+        Set it, from another thread or in `progress`, to stop; so does an interrupt (Ctrl-C, or the button
+        of a notebook). The run keeps what it had.
 
     Returns
     -------
@@ -107,9 +109,9 @@ def simulate(
     Examples
     --------
     >>> from compactlab.simulation import workloads
-    >>> run = simulate(Zone("64 MiB"), workloads.idle(seconds=1), samples=3)
-    >>> run.attrs["source"], run["zones"].sizes["time"]
-    ('simulation', 3)
+    >>> run = simulate(Zone("64 MiB"), workloads.idle(seconds=1))
+    >>> run.attrs["source"], int(run["zones"].elapsed[-1])
+    ('simulation', 1000000000)
     """
     zones = [zone] if isinstance(zone, Zone) else list(zone)
     view = _view(zones, np.zeros(zones[0].nr_orders, np.int64))
@@ -168,6 +170,7 @@ class _Runner:
         self.workload, self.view, self.taken, self.records = workload, view, taken, records
         self.most, self.progress, self.cancel = max(most, 2), progress, cancel
         self.interval = _FIRST_INTERVAL
+        self.operations = _FIRST_OPERATIONS
         self.samples_a_frame = 1
         self.requests = 0
         self.phase = ""
@@ -175,14 +178,16 @@ class _Runner:
     def run(self) -> list[str]:
         """Run to the end, or until cancelled; returns what went otherwise than asked."""
         self._sample()
-        problems = []
-        for chunk in self.workload.chunks(self._refreshed()):
-            if not self._run_chunk(np.ascontiguousarray(chunk, REQUEST).view(np.recarray)):
-                problems.append(f"cancelled after {self.requests} requests")
-                break
-            self._refreshed()
+        cancelled = False
+        try:
+            for chunk in self.workload.chunks(self._refreshed()):
+                if cancelled := not self._run_chunk(np.ascontiguousarray(chunk, REQUEST).view(np.recarray)):
+                    break
+                self._refreshed()
+        except KeyboardInterrupt:
+            cancelled = True
         self._sample()
-        return problems
+        return [f"cancelled after {self.requests} rows of requests"] if cancelled else []
 
     def _refreshed(self) -> View:
         memory = self.taken.memory
@@ -194,16 +199,18 @@ class _Runner:
         """Execute one chunk in pieces, with samples in between; False if cancelled."""
         memory = self.taken.memory
         place = np.array([0, 0, -1], np.int64)
-        until = self._next_sample()
+        until, operations = self._next_sample(), self.operations
         while place[ROW] < requests.size:
             before = int(place[ROW])
-            left = run_requests(memory, requests, place, until, _OPERATIONS, self.records)
+            piece = min(operations, _MOST_OPERATIONS)
+            left = run_requests(memory, requests, place, until, piece, self.records)
+            operations -= piece
             if left and requests["op"][place[ROW]] in _COMMANDS:
                 run_command(memory, requests, place, until)
-            self._follow(requests[before : int(place[ROW])])
-            if self.taken.elapsed * _PICOSECONDS >= until:
+            begun = self._follow(requests[before : int(place[ROW])])
+            if begun or operations <= 0 or self.taken.elapsed * _PICOSECONDS >= until:
                 self._sample()
-                until = self._next_sample()
+                until, operations = self._next_sample(), self.operations
             if self.cancel is not None and self.cancel.is_set():
                 return False
         return True
@@ -212,14 +219,15 @@ class _Runner:
         now = int(self.taken.memory.state["clock"][0][m.NOW])
         return (now // self.interval + 1) * self.interval
 
-    def _follow(self, done: np.ndarray) -> None:
-        """Note which phase the requests have reached, and tell."""
+    def _follow(self, done: np.ndarray) -> bool:
+        """Note which phase the requests have reached, and tell; whether one began."""
         self.requests += done.size
         begun = done["slot"][done["op"] == PHASE]
         if begun.size:
             self.phase = self.workload.phases[int(begun[-1])]
         if self.progress is not None:
             self.progress(Progress(self.requests, self.taken.elapsed, self.phase))
+        return begun.size > 0
 
     def _sample(self) -> None:
         taken = self.taken
@@ -233,6 +241,7 @@ class _Runner:
         if samples > self.most:
             taken.thin(taken.rows)
             self.interval *= 2
+            self.operations *= 2
             self.samples_a_frame = max(1, self.samples_a_frame // 2)
 
 

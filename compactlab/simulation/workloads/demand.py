@@ -12,6 +12,8 @@ from compactlab.core import memory
 
 from ..requests import (
     ALLOC,
+    COMPACT,
+    CONTIG,
     FREE,
     GFP_ATOMIC,
     GFP_KERNEL,
@@ -171,3 +173,50 @@ class slab_growth(Workload):  # noqa: N801
         )
         yield phase(1)
         yield rows(FREE, rng.permutation(slabs)[: share_of(slabs, self.shrink)], think_ns=1000)
+
+
+@dataclass(frozen=True)
+class contig_ranges(Workload):  # noqa: N801
+    """Drivers that ask for physically contiguous ranges, found and emptied by alloc_contig_range."""
+
+    order: int = 10
+    requests: int = 10
+    every_ns: int = 10 * MILLISECOND
+    PHASES: ClassVar[tuple[str, ...]] = ("ranges",)
+
+    def orders(self, view: View) -> tuple[int, ...]:  # noqa: ARG002
+        """Ranges may be larger than any free block: none of the lists."""
+        return (0,)
+
+    def slots(self, view: View) -> int:  # noqa: ARG002
+        """One for each range."""
+        return self.requests
+
+    def chunks(self, view: View) -> Iterator[np.ndarray]:  # noqa: ARG002
+        """All of them."""
+        yield phase(0)
+        yield rows(
+            CONTIG,
+            np.arange(self.requests),
+            think_ns=self.every_ns,
+            order=self.order,
+            kind=memory.KERNEL,
+        )
+
+
+@dataclass(frozen=True)
+class compact_memory(Workload):  # noqa: N801
+    """Somebody writes to vm.compact_memory, once or every so often."""
+
+    times: int = 1
+    every_ns: int = 1 * SECOND
+    PHASES: ClassVar[tuple[str, ...]] = ("compact_memory",)
+
+    def slots(self, view: View) -> int:  # noqa: ARG002
+        """None."""
+        return 0
+
+    def chunks(self, view: View) -> Iterator[np.ndarray]:  # noqa: ARG002
+        """One row for each time."""
+        yield phase(0)
+        yield rows(COMPACT, np.zeros(self.times, np.int32), think_ns=self.every_ns)
