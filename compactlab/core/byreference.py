@@ -18,7 +18,7 @@ import operator
 from typing import Any
 
 import numba.core.config
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import models
 from numba.core.imputils import impl_ret_borrowed

@@ -44,7 +44,7 @@ from .memory import (
     log_event,
     zone_of,
 )
-from .pcp import free_pages
+from .pcp import decay_pcp_high, free_pages
 from .request import (
     ALLOC,
     CLEAN,
@@ -87,6 +87,8 @@ SPENT_ON = np.array([0, 0, 0, 1, 1, 0, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 3, 3,
 # Where a run stands between two calls.
 ROW, OFFSET, THINK = range(3)
 
+VMSTAT_INTERVAL = 1_000_000_000_000  # sysctl_stat_interval, in ps
+
 # Transparent huge page policies (/sys/kernel/mm/transparent_hugepage/defrag).
 THP_ALWAYS, THP_DEFER, THP_DEFER_MADVISE, THP_MADVISE, THP_NEVER = range(5)
 
@@ -99,6 +101,16 @@ def _switch(memory: Memory, thread: int, clock: int) -> int:
     state.clock[THREAD] = thread
     state.clock[NOW] = clock
     return before
+
+
+@inner
+def refresh_node(memory: Memory, number: int) -> None:
+    """Trim per-CPU lists, as each CPU does once a second (vmstat_update)."""
+    for zone in range(memory.zone.size):
+        if memory.zone[zone].node == number:
+            for cpu in range(memory.rules[0].nr_cpus):
+                decay_pcp_high(memory, zone, cpu)
+    memory.node[number].vmstat_next += VMSTAT_INTERVAL
 
 
 @inner
@@ -126,6 +138,10 @@ def run_background(memory: Memory) -> None:
             _switch(memory, FOREGROUND, until)
             if node.kcompactd_clock >= 0:
                 break
+        while 0 <= node.vmstat_next <= until:
+            _switch(memory, KSWAPD, node.vmstat_next)  # a kworker of its own in the kernel
+            refresh_node(memory, number)
+            _switch(memory, FOREGROUND, until)
 
 
 @inner

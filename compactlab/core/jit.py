@@ -13,7 +13,7 @@ import numba
 import numba.core.config
 import numpy as np
 import platformdirs
-from llvmlite.binding import Linkage  # type: ignore[import-untyped]
+from llvmlite.binding import Linkage
 from numba.core.caching import Cache, CompileResultCacheImpl, _CacheLocator
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
@@ -127,7 +127,8 @@ class _Whole(JITCodeLibrary):
         for function in self._final_module.functions:
             if function.linkage == Linkage.linkonce_odr and not function.is_declaration:
                 function.linkage = Linkage.internal
-        super()._optimize_final_module()
+        passes, builder = self._codegen._module_pass_manager()  # no reference counts to prune before
+        passes.run(self._final_module, builder)
 
 
 def _compiler(kind: type[JITCodeLibrary]) -> type[Compiler]:

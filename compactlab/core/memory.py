@@ -356,7 +356,7 @@ NODE = np.dtype(
         "kswapd_clock kswapd_order kswapd_classzone kswapd_priority kswapd_failures kswapd_boosted "
         "kswapd_alloc_order kswapd_reclaim_order kswapd_reclaimed "
         "kcompactd_clock kcompactd_order kcompactd_classzone kcompactd_zone kcompactd_proactive "
-        "proactive_next proactive_timeout proactive_score"
+        "proactive_next proactive_timeout proactive_score vmstat_next"
     )
 )
 DIRECT_CONTROL, KCOMPACTD_CONTROL = 0, 1  # rows; one further kcompactd per further node

@@ -25,7 +25,7 @@ _DECORATION = np.frombuffer(b"=#-*[]<>,|@_ \t\r", np.uint8)
 
 @jit
 def _is_decoration(byte: int) -> bool:
-    for other in _DECORATION:  # noqa: SIM110 (numba has no generator here)
+    for other in _DECORATION:
         if byte == other:
             return True
     return False

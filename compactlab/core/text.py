@@ -73,7 +73,7 @@ def _skip_word(text: np.ndarray, begin: int, end: int) -> int:
 def _starts_with(text: np.ndarray, begin: int, end: int, prefix: np.ndarray) -> bool:
     if end - begin < prefix.size:
         return False
-    for i in range(prefix.size):  # noqa: SIM110 (numba has no generator here)
+    for i in range(prefix.size):
         if text[begin + i] != prefix[i]:
             return False
     return True
@@ -354,7 +354,7 @@ def numbers_in(text: np.ndarray, begin: np.ndarray, end: np.ndarray, out: np.nda
 def _same(text: np.ndarray, begin: int, end: int, other_begin: int, other_end: int) -> bool:
     if end - begin != other_end - other_begin:
         return False
-    for i in range(end - begin):  # noqa: SIM110 (numba has no generator here)
+    for i in range(end - begin):
         if text[begin + i] != text[other_begin + i]:
             return False
     return True

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -25,12 +24,15 @@ from ..core.engine import (
     RECORD_COLUMNS,
     ROW,
     SPENT,
+    VMSTAT_INTERVAL,
     run_requests,
 )
 from ..core.kcompactd import PROACTIVE_INTERVAL
 from ..core.request import COMPACT, CONTIG, GFP_TYPE, PHASE
 from .build import Budgets, build, first_page
 from .costs import CostModel
+from .presets import kernel
+from .progress import Progress, Report, reporting
 from .requests import REQUEST, View, Workload, check
 from .run import Samples, run_of
 from .zone import Zone
@@ -40,18 +42,6 @@ _COMMANDS = (COMPACT, CONTIG)
 _MOST_OPERATIONS = 100_000  # in one piece of jitted work, some 20 ms
 _FIRST_INTERVAL = 1_000_000_000  # ps between samples; doubled each time there are more than the budget
 _FIRST_OPERATIONS = 16  # likewise: a sample after so many, however little time they took
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a simulation is."""
-
-    requests: int
-    """Rows executed."""
-    elapsed_ns: int
-    """Simulated time."""
-    phase: str
-    """Phase of the workload that began last."""
 
 
 def simulate(
@@ -66,7 +56,7 @@ def simulate(
     moves: int = 1_000_000,
     allocations: int = 200_000,
     keyframes: bool = True,
-    progress: Callable[[Progress], None] | None = None,
+    progress: bool | Report = False,
     cancel: threading.Event | None = None,
 ) -> xr.DataTree:
     """Run a workload on a zone, or on all zones of a machine, and tell how it went.
@@ -92,7 +82,7 @@ def simulate(
     keyframes
         Whether to keep all pages as they were before and after.
     progress
-        Called some times a second.
+        True draws a bar; a function is called with a `Progress` some times a second.
     cancel
         Set it, from another thread or in `progress`, to stop; so does an interrupt (Ctrl-C, or the button
         of a notebook). The run keeps what it had.
@@ -120,12 +110,16 @@ def simulate(
     memory = build(zones, costs, budgets, slots=workload.slots(view), seed=seed)
     if memory.rules["compaction_proactiveness"][0]:
         memory.node["proactive_next"] = PROACTIVE_INTERVAL
+    if kernel(zones[0].kernel).pcp_tuned:
+        memory.node["vmstat_next"] = VMSTAT_INTERVAL
+    else:
+        memory.node["vmstat_next"] = -1
     taken = Samples(memory, zones, budgets)
     records = np.zeros((allocations, RECORD_COLUMNS), np.int64)
     if keyframes:
         taken.keyframe("before")
-    runner = _Runner(workload, view, taken, records, samples, progress, cancel)
-    problems = runner.run()
+    with reporting(progress, workload.name) as report:
+        problems = _Runner(workload, view, taken, records, samples, report, cancel).run()
     if keyframes:
         taken.keyframe("after")
     left_out = int(memory.state["logged"][0][m.RECORDS_BEYOND])
@@ -164,11 +158,11 @@ class _Runner:
         taken: Samples,
         records: np.ndarray,
         most: int,
-        progress: Callable[[Progress], None] | None,
+        report: Report,
         cancel: threading.Event | None,
     ) -> None:
         self.workload, self.view, self.taken, self.records = workload, view, taken, records
-        self.most, self.progress, self.cancel = max(most, 2), progress, cancel
+        self.most, self.report, self.cancel = max(most, 2), report, cancel
         self.interval = _FIRST_INTERVAL
         self.operations = _FIRST_OPERATIONS
         self.samples_a_frame = 1
@@ -225,8 +219,7 @@ class _Runner:
         begun = done["slot"][done["op"] == PHASE]
         if begun.size:
             self.phase = self.workload.phases[int(begun[-1])]
-        if self.progress is not None:
-            self.progress(Progress(self.requests, self.taken.elapsed, self.phase))
+        self.report(Progress(None, self.requests, self.taken.elapsed, self.phase))
         return begun.size > 0
 
     def _sample(self) -> None:
