@@ -1,6 +1,7 @@
 """How near predictions come to recorded kernels; ``python -m benchmarks.fidelity [--recordings FOLDER] [part ...]``.
 
-Parts: manual (compaction of all zones from the page map that was read before it).
+Parts: manual (compaction of all zones from the page map that was read before it), direct (huge pages demanded
+of fragmented memory), proactive (idle memory at two settings of proactiveness).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import compactlab as cl
 from compactlab import schema
 from compactlab.core.memory import DIRTY, FILE, PRIVATE
 from compactlab.metrics.source import sample_at
+
+from . import demand
 
 SHIPPED = Path(__file__).parents[1] / "datasets"
 HUGE = 9
@@ -165,6 +168,8 @@ def is_manual(run: xr.DataTree) -> bool:
 
 PARTS: dict[str, tuple[tuple[str, ...], Callable[..., bool], Callable[..., list[tuple[str, ...]]]]] = {
     "manual": (_MANUAL, is_manual, manual),
+    "direct": (demand.DIRECT, demand.is_demand, demand.direct),
+    "proactive": (demand.PROACTIVE, demand.is_proactive, demand.proactive),
 }
 """Part of the report: head of its table, whether a recording is of that kind, rows of one recording."""
 

@@ -609,14 +609,12 @@ def test_alloc_contig_range__no_place_to_move_to():
     assert events(memory, m.EV_REFUSED)[-1][2] == m.REFUSED_NO_TARGET
 
 
-def test_alloc_contig_range__cma_is_for_its_users():
-    memory = small_memory(pages(m.FREE))
-    memory = small_memory(pages(m.FREE, free=0))
-    cma = small_memory(pages(m.ANON, every=2))
-    cma.block["migratetype"][4:8] = m.CMA
-    assert alloc_contig_range(cma, 128, 256, False) == contig.EBUSY
-    assert alloc_contig_range(memory, 128, 256, True) == 0
+@pytest.mark.parametrize(("is_cma", "status"), [(False, contig.EBUSY), (True, 0)])
+def test_alloc_contig_range__cma_is_for_its_users(is_cma, status):
+    memory = small_memory(pages(m.ANON, every=2), migratetype=m.CMA)
+    assert alloc_contig_range(memory, 128, 256, is_cma) == status
     check(memory)
+    assert (memory.block["migratetype"] == m.CMA).all()
 
 
 def test_alloc_contig_range__beyond_the_zone_is_busy():
@@ -627,12 +625,14 @@ def test_alloc_contig_range__beyond_the_zone_is_busy():
 
 def test_alloc_contig_range__takes_from_per_cpu_lists():
     memory = small_memory(pages(m.FREE))
-    assert take(memory, 0) >= 0
+    page = take(memory, 0)
+    memory.page[page].kind = m.SLAB
     held = np.flatnonzero(memory.page["kind"][:NR_PAGES] == m.PCP)
-    start = int(held[-1]) // BLOCK_PAGES * BLOCK_PAGES
-    memory.page["kind"][held[0]] = m.ANON  # what was handed out
-    got = alloc_contig_range(memory, start + BLOCK_PAGES, start + 2 * BLOCK_PAGES, False)
-    assert got == 0
+    start, end = int(held.min()), int(held.max()) + 1
+    assert (start, end) == (page + 1, page + 1 + len(held))
+    assert alloc_contig_range(memory, start, end, False) == 0
+    check(memory)
+    assert (memory.page["kind"][start:end] == m.KERNEL).all()
     assert memory.zone[0].pcp["count"].sum() == 0
 
 

@@ -215,9 +215,9 @@ def test_compact_zone__cancelled_keeps_what_it_had(zone):
     cancel = threading.Event()
     shares = []
 
-    def progress(share):
-        shares.append(share)
-        if share > 0.3:
+    def progress(told):
+        shares.append(told.done)
+        if told.done > 0.3:
             cancel.set()
 
     run = compact_zone(zone, frames=16, progress=progress, cancel=cancel)
@@ -230,7 +230,7 @@ def test_compact_zone__cancelled_keeps_what_it_had(zone):
 
 def test_compact_zone__progress_ends_at_one(zone):
     shares = []
-    compact_zone(zone, frames=4, progress=shares.append)
+    compact_zone(zone, frames=4, progress=lambda told: shares.append(told.done))
     assert shares[-1] == 1.0
     assert len(shares) > 3
 
@@ -272,7 +272,7 @@ def test_compact_zone__priority_and_mode_override_the_trigger(zone):
 def test_compact_zone__several_zones_one_after_the_other(zone):
     low = Zone(pages=1 << 10, name="DMA32", pageblock_order=5, nr_orders=7, sysctls=zone.sysctls)
     shares = []
-    run = compact_zone([low, zone], frames=6, progress=shares.append)
+    run = compact_zone([low, zone], frames=6, progress=lambda told: shares.append(told.done))
     assert cl.metrics.compaction_runs(run).zone.values.tolist() == ["0/DMA32", "0/Normal"]
     assert 0.5 in shares
 

@@ -11,10 +11,10 @@ PAGEBLOCK_ORDER, MAX_ORDER = 5, 7
 BLOCK_PAGES = 1 << PAGEBLOCK_ORDER
 
 
-def small_memory(kind, bits=None, zones=None, slots=0, order=None):
+def small_memory(kind, bits=None, zones=None, slots=0, order=None, migratetype=m.MOVABLE):
     """A node of zones over these pages, kinds per page; free pages in the largest blocks they fit in.
 
-    `zones` are (start, end), by default one over all pages; watermarks are set to 64, 80, 96 pages.
+    `zones` are (start, end), by default one over all pages; `migratetype` is of all pageblocks; watermarks are set to 64, 80, 96 pages.
     """
     nr_pages = len(kind)
     zones = zones or [(0, nr_pages)]
@@ -27,7 +27,7 @@ def small_memory(kind, bits=None, zones=None, slots=0, order=None):
         page["bits"][:nr_pages] |= bits
     if order is not None:
         page["order"][:nr_pages] = order
-    memory.block["migratetype"] = m.MOVABLE
+    memory.block["migratetype"] = migratetype
     rules = memory.rules
     for name, value in {
         "nr_cpus": 2,
@@ -69,14 +69,15 @@ def walk(memory, head):
 
 def check(memory):
     """Every page is in one place only, counts are those of the lists, free blocks are merged."""
-    nr_pages = int(memory.rules[0].nr_pages)
+    nr_pages, max_order = int(memory.rules[0].nr_pages), int(memory.rules[0].max_order)
+    pageblock_order = int(memory.rules[0].pageblock_order)
     kind, order = memory.page["kind"], memory.page["order"].astype(int)
     owner = np.zeros(nr_pages, int)
     for number in range(memory.zone.size):
         zone = memory.zone[number]
         first = nr_pages + number * m.LISTS_PER_ZONE
         free = blocks_free = 0
-        for size in range(MAX_ORDER + 1):
+        for size in range(max_order + 1):
             for migratetype in range(6):
                 blocks = walk(memory, first + size * 6 + migratetype)
                 assert len(blocks) == zone.nr_free[size, migratetype]
@@ -85,12 +86,12 @@ def check(memory):
                     assert order[block] == size
                     assert (kind[block : block + (1 << size)] == m.FREE).all()
                     owner[block : block + (1 << size)] += 1
-                    if size < MAX_ORDER:
+                    if size < max_order:
                         buddy = block ^ (1 << size)
                         inside = zone.start_pfn <= buddy < zone.end_pfn
                         assert not (inside and kind[buddy] == m.FREE and order[buddy] == size)
                 free += len(blocks) << size if migratetype != m.ISOLATE else 0
-                if migratetype != m.ISOLATE and size >= PAGEBLOCK_ORDER:
+                if migratetype != m.ISOLATE and size >= pageblock_order:
                     blocks_free += len(blocks) << size
         assert (zone.free_pages, zone.free_pages_blocks) == (free, blocks_free)
         counts = []

@@ -20,11 +20,15 @@ from .memory import (
     DIRECT,
     EV_BEGIN,
     EV_END,
+    EV_FINISHED,
+    EV_SUITABLE,
     FREE,
     KCOMPACTD,
     LRU,
     MANUAL,
     MOVABLE,
+    NO_SUITABLE_PAGE,
+    NOT_SUITABLE_ZONE,
     PARTIAL_SKIPPED,
     PROACTIVE,
     SKIPPED,
@@ -106,14 +110,16 @@ def compaction_suitable(memory: Memory, zone: int, order: int, mark: int, classz
     this = memory.zone[zone]
     if order > COSTLY_ORDER:
         mark += this.wmark_low - this.wmark_min
+    result = CONTINUE
     if not zone_watermark_ok(memory, zone, 0, mark + (2 << order), classzone, ALLOC_CMA, -1):
-        return False
-    if order > COSTLY_ORDER:
+        result = SKIPPED
+    elif order > COSTLY_ORDER:
         pages, blocks, suitable = zone_free(memory, zone, order)
         index = fragmentation_thousandths(pages, blocks, suitable, order)
         if 0 <= index <= memory.rules[0].extfrag_threshold:
-            return False
-    return True
+            result = NOT_SUITABLE_ZONE
+    log_event(memory, EV_SUITABLE, zone, order, result, 0, 0, 0, 0)
+    return result == CONTINUE
 
 
 @inner
@@ -273,7 +279,16 @@ def _suitable_page_free(memory: Memory, c: int) -> bool:
 
 @inner
 def compact_finished(memory: Memory, c: int, kswapd_running: bool) -> int:
-    """Result so far: CONTINUE, or why the run ends."""
+    """Result so far: CONTINUE, or why the run ends; logged with NO_SUITABLE_PAGE in its place."""
+    control = memory.control[c]
+    result = _finished(memory, c, kswapd_running)
+    log_event(memory, EV_FINISHED, control.zone, control.order, result, 0, 0, 0, 0)
+    return CONTINUE if result == NO_SUITABLE_PAGE else result
+
+
+@inner
+def _finished(memory: Memory, c: int, kswapd_running: bool) -> int:
+    """The same (__compact_finished): NO_SUITABLE_PAGE where a request was looked for in vain so far."""
     control = memory.control[c]
     this = memory.zone[control.zone]
     if compact_scanners_met(memory, c):
@@ -301,10 +316,10 @@ def compact_finished(memory: Memory, c: int, kswapd_running: bool) -> int:
             control.alloc_flags,
             this.free_pages_blocks,
         )
-        return SUCCESS if ok else CONTINUE
+        return SUCCESS if ok else NO_SUITABLE_PAGE
     if _suitable_page_free(memory, c):
         return SUCCESS
-    return CONTENDED if control.contended else CONTINUE
+    return CONTENDED if control.contended else NO_SUITABLE_PAGE
 
 
 @inner

@@ -8,6 +8,7 @@ from .compaction import (
     compact_end,
     compact_step,
     compact_zone_suitable,
+    reset_isolation_suitable,
     set_control,
 )
 from .jit import jit
@@ -17,7 +18,6 @@ from .memory import (
     CONTINUE,
     DIRECT,
     EV_KCOMPACTD_WAKE,
-    EV_SUITABLE,
     FOREGROUND,
     KCOMPACTD,
     KCOMPACTD_THREAD,
@@ -75,7 +75,6 @@ def begin_compaction(
             free,
         )
         if suitable != CONTINUE:
-            log_event(memory, EV_SUITABLE, zone, order, suitable, 0, 0, 0, 0)
             return suitable
     compact_begin(memory, c)
     return CONTINUE
@@ -105,3 +104,11 @@ def refresh_vm_stats(of: Memory) -> None:
     for zone in range(memory.zone.size):
         for cpu in range(memory.rules[0].nr_cpus):
             decay_pcp_high(memory, zone, cpu)
+
+
+@jit
+def as_after_reset(of: Memory, zone: int) -> None:
+    """Set where runs begin, and a zone's outermost source and target, as a reset of skip bits leaves them."""
+    memory = by_reference(of)
+    memory.zone[zone].blockskip_flush = 1
+    reset_isolation_suitable(memory, zone)

@@ -202,7 +202,7 @@ COUNTERS = (
     ALLOC_CONTIG_FAIL,
 ) = range(27)
 
-# Logged events: tracepoint names, and the schema fields of their six numbers (`simulate.run` decodes).
+# Logged events: tracepoint names, and the schema fields of their six numbers (`simulation.run` decodes).
 EVENTS: dict[str, tuple[str, ...]] = {
     "mm_compaction_begin": ("start_pfn", "migrate_pfn", "free_pfn", "end_pfn", "mode", "order"),
     "mm_compaction_end": ("start_pfn", "migrate_pfn", "free_pfn", "end_pfn", "mode", "status"),
@@ -220,8 +220,6 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "mm_compaction_kcompactd_wake": ("node", "order"),
     "mm_compaction_kcompactd_sleep": ("node",),
     "compact_retry": ("order", "priority", "result"),
-    "mm_page_alloc": ("pfn", "order", "migratetype"),
-    "mm_page_free": ("pfn", "order"),
     "mm_page_alloc_extfrag": ("pfn", "order", "fallback_order", "migratetype", "fallback_migratetype"),
     "mm_vmscan_wakeup_kswapd": ("node", "order"),
     "mm_vmscan_kswapd_wake": ("node", "order"),
@@ -250,8 +248,6 @@ EVENTS: dict[str, tuple[str, ...]] = {
     EV_KCOMPACTD_WAKE,
     EV_KCOMPACTD_SLEEP,
     EV_COMPACT_RETRY,
-    EV_PAGE_ALLOC,
-    EV_PAGE_FREE,
     EV_EXTFRAG,
     EV_WAKEUP_KSWAPD,
     EV_KSWAPD_WAKE,
@@ -262,21 +258,20 @@ EVENTS: dict[str, tuple[str, ...]] = {
     EV_MARK_VICTIM,
     EV_REFUSED,
     EV_PHASE,
-) = range(28)
+) = range(26)
 EVENT_NUMBERS = 6
 
 # Why a page was not moved; the event `compact_refused` is ours, the kernel logs nothing there.
-REFUSALS = ("pinned", "writeback", "dirty", "unevictable", "compound", "no_target", "unmovable", "private")
+REFUSALS = ("pinned", "writeback", "unevictable", "compound", "no_target", "unmovable", "private")
 (
     REFUSED_PINNED,
     REFUSED_WRITEBACK,
-    REFUSED_DIRTY,
     REFUSED_UNEVICTABLE,
     REFUSED_COMPOUND,
     REFUSED_NO_TARGET,
     REFUSED_UNMOVABLE,
     REFUSED_PRIVATE,
-) = range(8)
+) = range(7)
 
 # Threads that spend simulated time, rows of `clock`.
 THREADS = ("foreground", "kswapd", "kcompactd")
@@ -332,7 +327,7 @@ ZONE = np.dtype(
         ("pcp", PCPSET, (MAX_CPUS,)),
     ]
 )
-# The kernel's version and its sysctls, in numbers (`simulate.presets` makes it).
+# The kernel's version and its sysctls, in numbers (`simulation.build` makes it).
 RULES = np.dtype(
     _integers(
         "nr_pages nr_cpus pageblock_order max_order claim_largest_only hygiene large_folios smart_suitable "

@@ -49,14 +49,15 @@ from .pcp import free_pages
 from .watermark import zone_watermark_ok
 
 DEF_PRIORITY = 12
+ANY_NODE = -1
 _GIGABYTE_SHIFT = 18  # of 4 KiB pages
 
 
 @inner
 def zone_in_reach(memory: Memory, zone: int, node: int, classzone: int) -> bool:
-    """Whether a zone is of the node, has pages, and may serve requests up to this class."""
+    """Whether a zone is of the node (or ANY_NODE), has pages, and may serve requests up to this class."""
     this = memory.zone[zone]
-    return this.node == node and this.index <= classzone and this.managed > 0
+    return node in (ANY_NODE, this.node) and this.index <= classzone and this.managed > 0
 
 
 @inner

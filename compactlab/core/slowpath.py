@@ -33,11 +33,11 @@ from .memory import (
     DEFERRED,
     DIRECT,
     DIRECT_CONTROL,
+    EV_COMPACT_RETRY,
     EV_DEFER_COMPACTION,
     EV_DEFER_RESET,
     EV_DEFERRED,
     EV_MARK_VICTIM,
-    EV_SUITABLE,
     EV_TRY_TO_COMPACT,
     MOVABLE,
     NOT_SUITABLE_ZONE,
@@ -52,7 +52,7 @@ from .memory import (
     log_event,
 )
 from .pcp import alloc_pages_zone, drain_all_pages
-from .reclaim import try_to_free_pages
+from .reclaim import ANY_NODE, try_to_free_pages
 from .request import (
     DIRECT_RECLAIM,
     DMA32,
@@ -70,13 +70,15 @@ PRIORITY_SYNC_FULL, PRIORITY_SYNC_LIGHT, PRIORITY_ASYNC = 0, 1, 2
 MAX_COMPACT_RETRIES = 16
 MAX_RECLAIM_RETRIES = 16
 MARK_MIN, MARK_LOW = 0, 1
-_DMA32_INDEX, _HIGHEST_INDEX = 1, 7
+_DMA32_INDEX, _NORMAL_INDEX, _MOVABLE_INDEX = 1, 2, 3
 
 
 @inner
 def highest_zone(gfp: int) -> int:
-    """Highest zone index a request may use."""
-    return _DMA32_INDEX if gfp & DMA32 else _HIGHEST_INDEX
+    """Highest zone index a request may use (gfp_zone): zone Movable is for movable pages only."""
+    if gfp & DMA32:
+        return _DMA32_INDEX
+    return _MOVABLE_INDEX if gfp & GFP_TYPE == MOVABLE else _NORMAL_INDEX
 
 
 @inner
@@ -87,15 +89,22 @@ def watermark(memory: Memory, zone: int, mark: int) -> int:
 
 
 @inner
-def class_zone(memory: Memory, node: int, gfp: int) -> int:
-    """Index of the zone a request would rather have: the highest of its node that it may use."""
+def class_zone(memory: Memory, gfp: int) -> int:
+    """Highest index of a zone that there is, on any node, and that a request may use."""
     most = highest_zone(gfp)
     best = integer(0)
     for zone in range(memory.zone.size):
         index = memory.zone[zone].index
-        if memory.zone[zone].node == node and index <= most and index > best:
+        if best < index <= most:
             best = index
     return best
+
+
+@inner
+def is_usable(memory: Memory, zone: int, node: int, gfp: int, classzone: int) -> bool:
+    """Whether a request of a node may use a zone."""
+    this = memory.zone[zone]
+    return this.index <= classzone and (this.node == node or not gfp & THISNODE)
 
 
 @inner
@@ -103,7 +112,7 @@ def get_page_from_freelist(
     memory: Memory, node: int, cpu: int, order: int, gfp: int, flags: int, mark: int
 ) -> int:
     """Take a block from the first zone of the zonelist that stays above its watermark; -1 if none does."""
-    classzone = class_zone(memory, node, gfp)
+    classzone = class_zone(memory, gfp)
     migratetype = gfp & GFP_TYPE
     for attempt in range(2):
         fragmenting = attempt == 1
@@ -114,11 +123,11 @@ def get_page_from_freelist(
             if zone < 0:
                 break
             this = memory.zone[zone]
-            if this.index > classzone or (gfp & THISNODE and this.node != node):
+            if not is_usable(memory, zone, node, gfp, classzone):
                 continue
             if preferred < 0:
                 preferred = zone
-            elif nofragment and this.node != memory.zone[preferred].node:
+            elif nofragment and not memory.rules[0].defrag_mode and this.node != memory.zone[preferred].node:
                 break  # rather fragment the local node than go to a remote one
             if this.free_pages < this.wmark_high:
                 this.below_high = 1
@@ -142,7 +151,7 @@ def get_page_from_freelist(
 @inner
 def _wake_all_kswapds(memory: Memory, node: int, order: int, gfp: int) -> None:
     """Wake kswapd of every node the request may use; with defrag_mode it is to make whole pageblocks."""
-    classzone = class_zone(memory, node, gfp)
+    classzone = class_zone(memory, gfp)
     if memory.rules[0].defrag_mode:
         order = max(order, memory.rules[0].pageblock_order)
     last = -1
@@ -180,7 +189,6 @@ def compact_zone_order(
     mode = ASYNC if priority == PRIORITY_ASYNC else SYNC_LIGHT
     suitable = compact_zone_suitable(memory, zone, order, mark, classzone, flags, mode == ASYNC, -1)
     if suitable != CONTINUE:
-        log_event(memory, EV_SUITABLE, zone, order, suitable, 0, 0, 0, 0)
         return suitable
     set_control(memory, c, zone, order, migratetype, mode, DIRECT)
     control = memory.control[c]
@@ -209,7 +217,7 @@ def try_to_compact_pages(
     """Compact the zones of the zonelist until one may serve the request; the best result."""
     log_event(memory, EV_TRY_TO_COMPACT, -1, order, gfp, priority, 0, 0, 0)
     best = SKIPPED
-    classzone = class_zone(memory, node, gfp)
+    classzone = class_zone(memory, gfp)
     memory.control[DIRECT_CONTROL].captured = -1
     if not gfp & IO_FS:
         return best
@@ -217,8 +225,7 @@ def try_to_compact_pages(
         zone = memory.state[0].zonelist[node, position]
         if zone < 0:
             break
-        this = memory.zone[zone]
-        if this.index > classzone or (gfp & THISNODE and this.node != node):
+        if not is_usable(memory, zone, node, gfp, classzone):
             continue
         if priority > PRIORITY_SYNC_FULL and compaction_deferred(memory, zone, order):
             _log_deferral(memory, EV_DEFERRED, zone, order)
@@ -279,14 +286,15 @@ def _reclaim_and_take(
     memory: Memory, node: int, cpu: int, order: int, gfp: int, flags: int
 ) -> tuple[int, int]:
     """Reclaim directly, then take a block; if that fails once more after giving back reserves and drains."""
-    progress = try_to_free_pages(memory, node, order, class_zone(memory, node, gfp))
+    classzone = class_zone(memory, gfp)
+    progress = try_to_free_pages(memory, node if gfp & THISNODE else ANY_NODE, order, classzone)
     page = integer(-1)
     if progress == 0:
         return page, progress
     page = get_page_from_freelist(memory, node, cpu, order, gfp, flags, MARK_MIN)
     if page < 0:
         for zone in range(memory.zone.size):
-            if memory.zone[zone].node == node:
+            if is_usable(memory, zone, node, gfp, classzone):
                 unreserve_highatomic_pageblock(memory, zone, gfp & GFP_TYPE, False)
                 drain_all_pages(memory, zone)
         page = get_page_from_freelist(memory, node, cpu, order, gfp, flags, MARK_MIN)
@@ -296,10 +304,10 @@ def _reclaim_and_take(
 @inner
 def _should_reclaim_retry(memory: Memory, node: int, order: int, gfp: int) -> bool:
     """Whether reclaiming all that can be would let some zone pass its min watermark."""
-    classzone = class_zone(memory, node, gfp)
+    classzone = class_zone(memory, gfp)
     for zone in range(memory.zone.size):
         this = memory.zone[zone]
-        if this.node != node or this.index > classzone:
+        if not is_usable(memory, zone, node, gfp, classzone):
             continue
         free = this.free_pages + this.nr_inactive_file + this.nr_active_file
         if memory.rules[0].swap:
@@ -312,15 +320,23 @@ def _should_reclaim_retry(memory: Memory, node: int, order: int, gfp: int) -> bo
 @inner
 def _compact_retry_suitable(memory: Memory, node: int, order: int, gfp: int) -> bool:
     """Whether reclaim could make some zone suitable for compaction (compaction_zonelist_suitable)."""
-    classzone = class_zone(memory, node, gfp)
+    classzone = class_zone(memory, gfp)
     for zone in range(memory.zone.size):
         this = memory.zone[zone]
-        if this.node != node or this.index > classzone:
+        if not is_usable(memory, zone, node, gfp, classzone):
             continue
         available = this.free_pages + (this.nr_inactive_file + this.nr_active_file) // max(order, 1)
         if zone_watermark_ok(memory, zone, 0, this.wmark_min + (2 << order), classzone, 32, available):
             return True
     return False
+
+
+@inner
+def _compact_feedback(result: int) -> int:
+    """What compact_retry tells of a result: 1 failed, 2 withdrawn, 3 progress."""
+    if result == COMPLETE:
+        return 1
+    return 3 if result == SUCCESS else 2
 
 
 @inner
@@ -368,9 +384,10 @@ def alloc_pages_slowpath(memory: Memory, node: int, cpu: int, order: int, gfp: i
             again = no_progress <= MAX_RECLAIM_RETRIES and _should_reclaim_retry(memory, node, order, gfp)
             if again and order > 0 and progress == 0:
                 again = False
-            if not again and order > 0:
+            if not again and order > 0 and progress > 0:
+                log_event(memory, EV_COMPACT_RETRY, -1, order, priority, _compact_feedback(result), 0, 0, 0)
                 if result == SKIPPED:
-                    again = progress > 0 and _compact_retry_suitable(memory, node, order, gfp)
+                    again = _compact_retry_suitable(memory, node, order, gfp)
                 elif result == SUCCESS:
                     compact_retries += 1
                     most = MAX_COMPACT_RETRIES // 4 if costly else MAX_COMPACT_RETRIES
@@ -394,8 +411,9 @@ def alloc_pages_slowpath(memory: Memory, node: int, cpu: int, order: int, gfp: i
 @inner
 def _out_of_memory(memory: Memory, node: int, cpu: int, order: int, gfp: int, flags: int) -> int:
     """The last reserves, then an OOM event: the request fails, the simulation goes on."""
+    classzone = class_zone(memory, gfp)
     for zone in range(memory.zone.size):
-        if memory.zone[zone].node == node:
+        if is_usable(memory, zone, node, gfp, classzone):
             while unreserve_highatomic_pageblock(memory, zone, gfp & GFP_TYPE, True):
                 pass
     page = get_page_from_freelist(memory, node, cpu, order, gfp, flags, MARK_MIN)

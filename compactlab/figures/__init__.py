@@ -1,5 +1,6 @@
 """Runs to Bokeh models and their scripts. A view is a module and a JavaScript file of the same name."""
 
 from .explorer import Scene, explorer
+from .fidelity import fidelity
 
-__all__ = ["Scene", "explorer"]
+__all__ = ["Scene", "explorer", "fidelity"]

@@ -163,29 +163,13 @@ function verdictBar() {
     + `<span style="display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden"><b style="color:${ctx.colour(told.level)}">${escapeHtml(told.subject)}: ${escapeHtml(told.outcome)}</b> — ${escapeHtml(told.why)}.</span>`);
 }
 
-// ---- theme: the page around decides unless told otherwise
-const prefersDark = window.matchMedia?.('(prefers-color-scheme: dark)');
-function themeWanted() {
-  if (S.theme !== 'auto') return S.theme;
-  const jupyter = document.body.dataset.jpThemeLight;
-  return jupyter ? (jupyter === 'false' ? 'dark' : 'light') : prefersDark?.matches ? 'dark' : 'light';
-}
-// Bokeh hangs its hover tips into the page itself, out of reach of the figure's own style.
-const tips = document.getElementById('compactlab-tips') ?? document.head.appendChild(Object.assign(document.createElement('style'), {id: 'compactlab-tips'}));
+// ---- theme
 function dress() {
-  const wanted = themeWanted(), host = viewOf(root)?.el;
+  const host = viewOf(root)?.el;
   if (!host) return;
-  const tokens = S.themes[wanted];
-  for (const token in tokens) host.style.setProperty('--cl-' + token, tokens[token]);
-  host.style.setProperty('--cl-scheme', wanted);
-  tips.textContent = `.bk-Tooltip { font-size: 14px; --tooltip-color: ${tokens.panel}; --tooltip-text: ${tokens.ink}; --tooltip-border: ${tokens.rule}; --tooltip-arrow-color: ${tokens.rule}; --icon-color: ${tokens.ink2}; }`;
-  if (wanted !== ctx.theme) {
-    ctx.theme = wanted;
-    for (const [model, attribute, token] of bindings) {
-      const old = model[attribute];
-      model[attribute] = old !== null && typeof old === 'object' ? {value: tokens[token]} : tokens[token];
-    }
-  }
+  const wanted = themeWanted(S.theme), tokens = S.themes[wanted];
+  wear(host, wanted, tokens);
+  if (wanted !== ctx.theme) { ctx.theme = wanted; repaint(bindings, tokens); }
   for (const part of parts) part.script.paint?.();
   move();
 }
@@ -271,8 +255,7 @@ host.addEventListener('click', (event) => {
 for (const [model, name] of [[zone, 'Zone'], [order, 'Order'], [axis, 'Time axis'], [speed, 'Speed'], [back, 'Step back'], [forward, 'Step on'], [slider, 'Time']])
   for (const e of viewOf(model)?.shadow_el.querySelectorAll('select,button,[role=slider]') ?? []) e.setAttribute('aria-label', text(name));
 for (const {canvas_view} of scene.views_manager.query((view) => view.canvas_view)) { canvas_view.events_el.tabIndex = -1; canvas_view.events_el.style.outline = 'none'; }
-prefersDark?.addEventListener('change', dress);
-new MutationObserver(dress).observe(document.body, {attributes: true, attributeFilter: ['data-jp-theme-light']});
+whenThemeChanges(dress);
 new ResizeObserver(() => later(() => { select(); move(); })).observe(host);
 
 readData(); select(); dress();

@@ -199,7 +199,8 @@ def _note(run: xr.DataTree, main: ColumnDataSource, live: bool) -> str:
 
 
 def _heading(run: xr.DataTree, note: str) -> str:
-    kernel = f"Linux {run.attrs['kernel']}" if "kernel" in run.attrs else ""
+    told = _("simulated with the rules of Linux {}") if run.attrs["source"] == "simulation" else "Linux {}"
+    kernel = told.format(run.attrs["kernel"]) if "kernel" in run.attrs else ""
     facts = [html.escape(str(fact)) for fact in (note, kernel, run.attrs.get("machine", "")) if fact]
     name = html.escape(str(run.attrs.get("name", _("recording"))))
     return (
@@ -331,7 +332,7 @@ def _verdict_zone(subject: Subject, zone: str) -> str:
 
 def _code(views: list[View]) -> str:
     """One script: shared functions, each view's own, and the runtime that ties them to the controls."""
-    parts = [script("format.js"), script("verdict.js"), "const SCRIPTS = {};"]
+    parts = [script("format.js"), script("theme.js"), script("verdict.js"), "const SCRIPTS = {};"]
     parts += [f"SCRIPTS.{view.key} = {_expression(script(f'{view.key}.js'))};" for view in views]
     return "\n".join([*parts, script("explorer.js")])
 

@@ -88,7 +88,7 @@ def score(prediction: xr.DataTree, recording: xr.DataTree, zone: str | None = No
             "status_predicted": predicted.status,
             "status_recorded": recorded.status,
         }
-    ).assign_attrs(zone=zone, traced=recorded.attrs["traced"])
+    ).assign_attrs(zone=zone, traced=recorded.attrs["traced"], page_size=recording.attrs["page_size"])
 
 
 def outcome(run: xr.DataTree, zone: str, all_zones: bool = False) -> xr.Dataset:

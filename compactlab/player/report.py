@@ -19,9 +19,9 @@ FEWEST_BINS = 125
 
 
 def page_of(
-    run: xr.DataTree, *, theme: Theme, zone: str | None, order: int | None, max_bytes: int
-) -> tuple[str, str]:
-    """Page of a run, thinned until it fits, and what was thinned in words.
+    run: xr.DataTree | xr.Dataset, *, theme: Theme, zone: str | None, order: int | None, max_bytes: int
+) -> tuple[str, figures.Scene]:
+    """Page of a run, thinned until it fits, or of a score; and the scene that is on it.
 
     Raises
     ------
@@ -30,10 +30,13 @@ def page_of(
     """
     bins = BINS
     while True:
-        scene = figures.explorer(run, zone=zone, order=order, theme=theme, bins=bins)
+        if isinstance(run, xr.Dataset):
+            scene = figures.fidelity(run, theme=theme)
+        else:
+            scene = figures.explorer(run, zone=zone, order=order, theme=theme, bins=bins)
         page = pack(scene.root, scene.title, theme=theme)
         if len(page.encode()) <= max_bytes:
-            return page, scene.note
+            return page, scene
         if bins == FEWEST_BINS:
             raise ValueError(
                 f"max_bytes: found a page of {texts.count(len(page.encode()))} bytes with {FEWEST_BINS} "
@@ -43,7 +46,7 @@ def page_of(
 
 
 def render(
-    run: xr.DataTree,
+    run: xr.DataTree | xr.Dataset,
     path: str | os.PathLike[str] = "report.html",
     *,
     theme: Theme = "auto",
@@ -51,14 +54,14 @@ def render(
     order: int | None = None,
     max_bytes: int = 6_000_000,
 ) -> Path:
-    """Write the Explorer of a run to an HTML file, and print what it holds.
+    """Write the Explorer of a run, or the figure of a score, to an HTML file, and print what it holds.
 
     An existing report is replaced once the new one is complete.
 
     Parameters
     ----------
     run
-        Recording or simulation.
+        Recording or simulation, or what `score` returns.
     path
         File to write, ending in .html.
     theme
@@ -78,11 +81,11 @@ def render(
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"path: found {path.name!r}, expected a name that ends in .html")
-    page, note = page_of(run, theme=theme, zone=zone, order=order, max_bytes=max_bytes)
+    page, scene = page_of(run, theme=theme, zone=zone, order=order, max_bytes=max_bytes)
     content = page.encode()
     _write(path, content)
     size = f"{len(content) / 1e6:.1f}{texts.NO_BREAK}MB"
-    print(f"{path}: {size}, {note}" if note else f"{path}: {size}")  # noqa: T201
+    print(f"{path}: {size}, {scene.note}" if scene.note else f"{path}: {size}")  # noqa: T201
     return path
 
 

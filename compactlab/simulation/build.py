@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..core.manual import as_after_reset
 from ..core.memory import (
     FREE,
     MAX_CLASSES,
@@ -136,9 +137,29 @@ def _place(memory: Memory, number: int, zone: Zone, base: int) -> None:
     types = zone.seed.migratetype
     first = begin >> zone.pageblock_order
     memory.block["migratetype"][first : first + types.size] = types
+    _set_history(memory, number, zone, base)
     listed = begin + np.flatnonzero(zone.seed.kind == PCP)
     owner = np.repeat(np.arange(len(zone.seed.pcp)), [cpu.count for cpu in zone.seed.pcp])
     memory.page["slot"][listed[: owner.size]] = owner[: listed.size]
+
+
+def _set_history(memory: Memory, number: int, zone: Zone, base: int) -> None:
+    """Let scanners go on where those of a recording began, on a machine that once reset its skip bits."""
+    told = None if zone.seed is None else zone.seed.history
+    if told is None:
+        return
+    as_after_reset(memory, number)
+    this = memory.zone[number]
+    this["cached_migrate_async"] = this["cached_migrate_sync"] = told.cached_migrate - base
+    this["cached_free"] = told.cached_free - base
+    if told.init_migrate is not None:
+        this["init_migrate"] = told.init_migrate - base
+    if told.init_free is not None:
+        this["init_free"] = min(int(this["init_free"]), told.init_free - base)
+    for name in ("considered", "defer_shift", "order_failed"):
+        this[name] = getattr(told, name)
+    first = int(this["start_pfn"]) >> zone.pageblock_order
+    memory.block["skip"][first : first + told.skip.size] = told.skip
 
 
 def _set_marks(memory: Memory, zones: Sequence[Zone]) -> None:

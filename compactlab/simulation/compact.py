@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import xarray as xr
 
@@ -12,13 +12,16 @@ from ..core.manual import begin_compaction, compact_some, refresh_vm_stats, stop
 from .build import Budgets, build
 from .costs import CostModel
 from .presets import one_of
+from .progress import Progress, Report, reporting
 from .run import Samples, run_of
 from .zone import Zone
+from .zone import check as check_machine
 
 _MODE = {"direct": m.ASYNC, "kcompactd": m.SYNC_LIGHT, "proactive": m.SYNC_LIGHT, "manual": m.SYNC}
 _WHOLE_ZONE = ("proactive", "manual")
 _ASYNC_PRIORITY = 2
 _SECOND = 1_000_000_000
+_NO_NEED = {m.SUCCESS: "a block of the order is free", m.SKIPPED: "too little free memory, or in few pieces"}
 _STEPS = 512  # turns of the loop in one piece: at most a pageblock each
 
 
@@ -36,7 +39,7 @@ def compact_zone(
     events: int = 200_000,
     moves: int = 1_000_000,
     seed: int = 0,
-    progress: Callable[[float], None] | None = None,
+    progress: bool | Report = False,
     cancel: threading.Event | None = None,
 ) -> xr.DataTree:
     """Compact a zone as the kernel would, and tell how it went.
@@ -64,9 +67,10 @@ def compact_zone(
     seed
         Of what is random: how long batches take.
     progress
-        Called with the share done, 0 to 1, every few milliseconds of work.
+        True draws a bar; a function is called with a `Progress` every few milliseconds of work.
     cancel
-        Set it, from another thread or in `progress`, to stop as at a fatal signal; the run keeps what it had.
+        Set it, from another thread or in `progress`, to stop as at a fatal signal; so does an interrupt
+        (Ctrl-C, or the button of a notebook). The run keeps what it had.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def compact_zone(
     Raises
     ------
     ValueError
-        If an argument is none of the above, or the zone has no such order.
+        If an argument is none of the above, the zone has no such order, or the zones are of no one machine.
 
     Examples
     --------
@@ -84,6 +88,7 @@ def compact_zone(
     'complete'
     """
     zones = [zone] if isinstance(zone, Zone) else list(zone)
+    check_machine(zones)
     _check(zones, order, trigger, cpu)
     number, priority = _mode(trigger, mode, priority)
     usual = "Movable" if trigger in ("direct", "manual") else "Unmovable"
@@ -95,14 +100,18 @@ def compact_zone(
     _sample(samples)
     problems = []
     refresh_vm_stats(samples.memory)
-    for at, each in enumerate(zones):
-        told = begin_compaction(samples.memory, m.DIRECT_CONTROL, at, order, kind, number, who, priority, cpu)
-        if told != m.CONTINUE:
-            continue
-        done = _go_on(samples, (at, len(zones)), progress, cancel)
-        if done < 1:
-            problems.append(f"cancelled in zone {each.label}, {done:.0%} of it done")
-            break
+    with reporting(progress, f"{trigger} compaction") as report:
+        for at, each in enumerate(zones):
+            told = begin_compaction(
+                samples.memory, m.DIRECT_CONTROL, at, order, kind, number, who, priority, cpu
+            )
+            if told != m.CONTINUE:
+                problems.append(f"zone {each.label} was not compacted: {_NO_NEED[told]}")
+                continue
+            done = _go_on(samples, at, report, cancel)
+            if done < 1:
+                problems.append(f"cancelled in zone {each.label}, {done:.0%} of it done")
+                break
     _sample(samples)
     samples.keyframe("after")
     config = {"order": order, "trigger": trigger, "mode": m.MODES[number], "priority": priority, "cpu": cpu}
@@ -142,17 +151,28 @@ def _sample(samples: Samples) -> None:
     samples.frame()
 
 
-def _go_on(
-    samples: Samples,
-    part: tuple[int, int],
-    progress: Callable[[float], None] | None,
-    cancel: threading.Event | None,
-) -> float:
-    """Run to the end in pieces, with samples in between; returns the share that was done."""
-    memory, (at, zones) = samples.memory, part
+def _go_on(samples: Samples, at: int, report: Report, cancel: threading.Event | None) -> float:
+    """Run to the end, or until cancelled; returns the share that was done."""
+    try:
+        for _ in _pieces(samples, at, report):
+            if cancel is not None and cancel.is_set():
+                break
+        else:
+            return 1.0
+    except KeyboardInterrupt:
+        pass
+    done = _done(samples, at)
+    if samples.memory.control[m.DIRECT_CONTROL]["active"]:
+        stop_compaction(samples.memory, m.DIRECT_CONTROL)
+    return done
+
+
+def _pieces(samples: Samples, at: int, report: Report) -> Iterator[None]:
+    """Run in pieces, with samples in between; the caller gets a turn after each but the last."""
+    memory, zones = samples.memory, len(samples.zones)
     between = max(samples.budgets.frames - 2, 0) // zones  # one is taken before, one after
     steps = max(1, min(_STEPS, memory.block.size // (4 * (between + 1))))
-    taken, done, second = 0, 0.0, samples.elapsed // _SECOND
+    taken, second = 0, samples.elapsed // _SECOND
     while compact_some(memory, m.DIRECT_CONTROL, steps) == m.CONTINUE:
         done = _done(samples, at)
         if samples.elapsed // _SECOND > second:
@@ -161,14 +181,9 @@ def _go_on(
         if done * (between + 1) >= taken + 1 and taken < between:
             _sample(samples)
             taken += 1
-        if progress is not None:
-            progress((at + done) / zones)
-        if cancel is not None and cancel.is_set():
-            stop_compaction(memory, m.DIRECT_CONTROL)
-            return done
-    if progress is not None:
-        progress((at + 1) / zones)
-    return 1.0
+        report(Progress((at + done) / zones, 0, samples.elapsed, samples.zones[at].label))
+        yield
+    report(Progress((at + 1) / zones, 0, samples.elapsed, samples.zones[at].label))
 
 
 def _done(samples: Samples, at: int) -> float:

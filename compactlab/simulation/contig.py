@@ -10,7 +10,7 @@ from ..core.commands import take_range
 from .build import Budgets, build, first_page
 from .costs import CostModel
 from .run import Samples, run_of
-from .zone import Zone
+from .zone import Zone, check
 
 RESULTS = {0: "success", -16: "EBUSY", -12: "ENOMEM"}
 """What alloc_contig_range returns."""
@@ -53,7 +53,7 @@ def alloc_contig_range(
     Raises
     ------
     ValueError
-        If the range is empty or not within one zone.
+        If the range is empty or not within one zone, or the zones cannot be of one machine.
 
     Examples
     --------
@@ -66,6 +66,7 @@ def alloc_contig_range(
     mm/page_alloc.c, alloc_contig_range, Linux 6.18.
     """
     zones = [zone] if isinstance(zone, Zone) else list(zone)
+    check(zones)
     if not any(each.first_pfn <= start_pfn < end_pfn <= each.end_pfn for each in zones):
         held = ", ".join(f"{each.label} {each.first_pfn} to {each.end_pfn}" for each in zones)
         raise ValueError(

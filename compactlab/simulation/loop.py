@@ -36,6 +36,7 @@ from .progress import Progress, Report, reporting
 from .requests import REQUEST, View, Workload, check
 from .run import Samples, run_of
 from .zone import Zone
+from .zone import check as check_machine
 
 _PICOSECONDS = 1000
 _COMMANDS = (COMPACT, CONTIG)
@@ -77,8 +78,8 @@ def simulate(
     seed
         Of what is random beside the workload: how long batches of migration take.
     samples, frames, events, moves, allocations
-        How many are kept at most. Samples and frames are thinned to every second one when there are
-        more; of the others the run says how many were left out.
+        How many are kept at most. Samples and frames (of both at least two, or no frames) are thinned to
+        every second one when there are more; of the others the run says how many were left out.
     keyframes
         Whether to keep all pages as they were before and after.
     progress
@@ -94,7 +95,7 @@ def simulate(
     Raises
     ------
     ValueError
-        If the zones cannot hold the orders that the workload asks for.
+        If the zones cannot be of one machine, or cannot hold the orders that the workload asks for.
 
     Examples
     --------
@@ -104,6 +105,7 @@ def simulate(
     ('simulation', 1000000000)
     """
     zones = [zone] if isinstance(zone, Zone) else list(zone)
+    check_machine(zones)
     view = _view(zones, np.zeros(zones[0].nr_orders, np.int64))
     check(workload, view)
     budgets = Budgets(frames, events, moves)
@@ -180,7 +182,7 @@ class _Runner:
                 self._refreshed()
         except KeyboardInterrupt:
             cancelled = True
-        self._sample()
+        self._sample(last=True)
         return [f"cancelled after {self.requests} rows of requests"] if cancelled else []
 
     def _refreshed(self) -> View:
@@ -222,20 +224,20 @@ class _Runner:
         self.report(Progress(None, self.requests, self.taken.elapsed, self.phase))
         return begun.size > 0
 
-    def _sample(self) -> None:
+    def _sample(self, last: bool = False) -> None:
+        """Take a sample, of every so many and of the last a frame; where there is no room, drop every second."""
         taken = self.taken
-        taken.take()
-        samples, frames = len(taken.rows["elapsed"]), len(taken.frames.get("elapsed", ()))
-        if taken.budgets.frames > 1 and samples % self.samples_a_frame == 0:
-            if frames == taken.budgets.frames:
-                taken.thin(taken.frames)
-                self.samples_a_frame *= 2
-            taken.frame()
-        if samples > self.most:
-            taken.thin(taken.rows)
+        if len(taken.rows) >= self.most:
+            taken.rows = taken.rows[::2]
             self.interval *= 2
             self.operations *= 2
             self.samples_a_frame = max(1, self.samples_a_frame // 2)
+        taken.take()
+        if taken.budgets.frames > 1 and (last or len(taken.rows) % self.samples_a_frame == 0):
+            if len(taken.frames) >= taken.budgets.frames:
+                taken.frames = taken.frames[::2]
+                self.samples_a_frame *= 2
+            taken.frame()
 
 
 def _allocations(memory: m.Memory, records: np.ndarray, first_pfn: int) -> dict[str, xr.Dataset]:
@@ -257,8 +259,9 @@ def _allocations(memory: m.Memory, records: np.ndarray, first_pfn: int) -> dict[
         "compact_success": kept[:, R_COMPACT_SUCCESS],
         "compact_fail": kept[:, R_COMPACT_FAIL],
     }
-    for at, name in enumerate(SPENT):
-        columns[f"{name}_ns"] = kept[:, R_SPENT + at] // _PICOSECONDS
+    until = kept[:, R_SPENT:].cumsum(axis=1) // _PICOSECONDS  # whole ns that add up to the latency
+    for name, spent in zip(SPENT, np.diff(until, axis=1, prepend=0).T, strict=True):
+        columns[f"{name}_ns"] = spent
     return {
         "allocations": xr.Dataset(
             {name: ("allocation", values) for name, values in columns.items()},

@@ -15,11 +15,11 @@ class Progress:
     done: float | None
     """Share done, 0 to 1; None where nobody knows how much there is."""
     requests: int
-    """Rows of requests executed."""
+    """Rows of requests executed; 0 where there is no workload."""
     elapsed_ns: int
     """Simulated time."""
     phase: str
-    """What began last."""
+    """What began last: a phase of the workload, or compaction of a zone."""
 
 
 Report = Callable[[Progress], None]

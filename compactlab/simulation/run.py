@@ -32,9 +32,9 @@ class Samples:
     def __init__(self, memory: Memory, zones: Sequence[Zone], budgets: Budgets) -> None:
         self.memory, self.zones, self.budgets = memory, zones, budgets
         self.first_pfn = first_page(zones)
-        self.rows: dict[str, list[Any]] = {}
-        self.frames: dict[str, list[Any]] = {}
-        self.keyframes: dict[str, list[Any]] = {}
+        self.rows: list[dict[str, Any]] = []
+        self.frames: list[dict[str, Any]] = []
+        self.keyframes: list[dict[str, Any]] = []
         self.frames_left_out = 0
 
     @property
@@ -47,31 +47,30 @@ class Samples:
         zone, state = self.memory.zone, self.memory.state
         orders = self.zones[0].nr_orders
         pcp = zone["pcp"][:, : self.zones[0].cpus]
-        _append(
-            self.rows,
-            elapsed=self.elapsed,
-            nr_free=zone["nr_free"][:, :orders].copy(),
-            watermark=np.stack([zone[f"wmark_{mark}"] for mark in _MARKS], axis=1),
-            boost=zone["boost"].copy(),
-            nr_free_pages=zone["free_pages"].copy(),
-            nr_free_highatomic=zone["free_highatomic"].copy(),
-            pcp={each: pcp[each].copy() for each in ("count", "high", "batch")},
-            nr_pageblocks=self._pageblock_types(),
-            counter=state["counter"][0].copy(),
-            cpu=state["clock"][0][m.CPU_TIME :] // _PICOSECONDS,
-        )
+        row = {
+            "elapsed": self.elapsed,
+            "nr_free": zone["nr_free"][:, :orders].copy(),
+            "watermark": np.stack([zone[f"wmark_{mark}"] for mark in _MARKS], axis=1),
+            "boost": zone["boost"].copy(),
+            "nr_free_pages": zone["free_pages"].copy(),
+            "nr_free_highatomic": zone["free_highatomic"].copy(),
+            "pcp": {each: pcp[each].copy() for each in ("count", "high", "batch")},
+            "nr_pageblocks": self._pageblock_types(),
+            "counter": state["counter"][0].copy(),
+            "cpu": state["clock"][0][m.CPU_TIME :] // _PICOSECONDS,
+        }
+        self.rows.append(row)  # at once: an interrupt may come anywhere
 
     def frame(self, control: int = m.DIRECT_CONTROL) -> None:
         """Count the pages of each kind in each pageblock, with where a compactor's scanners stand."""
-        if len(self.frames.get("elapsed", ())) >= self.budgets.frames:
+        if len(self.frames) >= self.budgets.frames:
             self.frames_left_out += 1
             return
         compactor, block = self.memory.control[control], self.memory.block
         counts = np.zeros((block.size, len(m.KINDS)), np.uint16)
         count_blocks(self._pages("kind"), 1 << self.zones[0].pageblock_order, counts)
         active = bool(compactor["active"])
-        _append(
-            self.frames,
+        frame = dict(
             elapsed=self.elapsed,
             nr_pages=counts,
             migratetype=np.where(block["isolated"] > 0, m.ISOLATE, block["migratetype"]).astype(np.uint8),
@@ -81,16 +80,12 @@ class Samples:
                 for each in ("migrate_pfn", "free_pfn")
             },
         )
-
-    def thin(self, columns: dict[str, list[Any]]) -> None:
-        """Keep every second sample (`rows`) or frame (`frames`), the first among them."""
-        for name, values in columns.items():
-            columns[name] = values[::2]
+        self.frames.append(frame)
 
     def keyframe(self, name: str) -> None:
         """Keep every page as it is now."""
         pages = {each: self._pages(field).copy() for each, field in PAGE_FIELDS.items()}
-        _append(self.keyframes, elapsed=self.elapsed, name=name, first_pfn=self.first_pfn, **pages)
+        self.keyframes.append(dict(elapsed=self.elapsed, name=name, first_pfn=self.first_pfn, **pages))
 
     def _pages(self, field: str) -> np.ndarray:
         return self.memory.page[field][: int(self.memory.rules["nr_pages"][0])]
@@ -136,11 +131,12 @@ def run_of(
     """
     zones, memory = samples.zones, samples.memory
     events, order = _events(memory, zones, samples.first_pfn, phases)
+    moves = _moves(memory, samples.first_pfn, order)
     found = {"zones": _zones(samples), "zoneinfo": _zoneinfo(samples), "migratetypes": _migratetypes(samples)}
     found |= {"counters": _counters(samples), "threads": _threads(samples)}
     optional = {
         "events": events,
-        "moves": _moves(memory, samples.first_pfn, order),
+        "moves": moves,
         "pageblocks": _pageblocks(samples),
         "pages": _pages(samples),
         **(groups or {}),
@@ -148,7 +144,7 @@ def run_of(
     found |= {
         each: group for each, group in optional.items() if group is not None and all(group.sizes.values())
     }
-    budgets = _budgets(samples)
+    budgets = _budgets(samples, 0 if moves is None else moves.sizes["move"])
     told = [
         f"{log}: {counts['kept']} were kept, {counts['left_out']} left out; a larger budget keeps more"
         for log, counts in budgets.items()
@@ -170,13 +166,12 @@ def run_of(
     )
 
 
-def _append(columns: dict[str, list[Any]], **values: object) -> None:
-    for name, value in values.items():
-        columns.setdefault(name, []).append(value)
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    """One quantity of all samples."""
+    return np.array([row[name] for row in rows])
 
 
-def _clock(dim: str, elapsed: Sequence[int] | np.ndarray) -> dict[str, Any]:
-    moments = np.asarray(elapsed, np.int64)
+def _clock(dim: str, moments: np.ndarray) -> dict[str, Any]:
     return {"time": (dim, moments), "elapsed": (dim, moments)}
 
 
@@ -185,7 +180,7 @@ def _labels(zones: Sequence[Zone]) -> dict[str, Any]:
 
 
 def _zones(samples: Samples) -> xr.Dataset:
-    nr_free = np.array(samples.rows["nr_free"]).sum(axis=3)
+    nr_free = _column(samples.rows, "nr_free").sum(axis=3)
     orders = np.arange(nr_free.shape[2])
     return xr.Dataset(
         {
@@ -194,13 +189,13 @@ def _zones(samples: Samples) -> xr.Dataset:
             "present": (("time", "zone", "order"), np.ones(nr_free.shape, bool)),
             "flags": (("time", "zone"), np.zeros(nr_free.shape[:2], np.uint8)),
         },
-        {**_clock("time", samples.rows["elapsed"]), **_labels(samples.zones), "order": orders},
+        {**_clock("time", _column(samples.rows, "elapsed")), **_labels(samples.zones), "order": orders},
     )
 
 
 def _zoneinfo(samples: Samples) -> xr.Dataset:
     rows, zone = samples.rows, samples.memory.zone
-    times = len(rows["elapsed"])
+    times = len(rows)
 
     def constant(values: np.ndarray) -> np.ndarray:
         return np.broadcast_to(values, (times, *values.shape)).copy()
@@ -211,14 +206,14 @@ def _zoneinfo(samples: Samples) -> xr.Dataset:
         "spanned_pages": zone["end_pfn"] - zone["start_pfn"],
         "start_pfn": zone["start_pfn"] + samples.first_pfn,
     }
-    nr_free = np.array(rows["nr_free"])
+    nr_free = _column(rows, "nr_free")
     cma = (nr_free[..., m.CMA] << np.arange(nr_free.shape[2])).sum(axis=2)
     return xr.Dataset(
         {
-            "watermark": (("time", "zone", "mark"), np.array(rows["watermark"])),
+            "watermark": (("time", "zone", "mark"), _column(rows, "watermark")),
             "present": (("time", "zone"), np.ones((times, zone.size), bool)),
-            **{each: (("time", "zone"), np.array(rows[each])) for each in ("boost", "nr_free_pages")},
-            "nr_free_highatomic": (("time", "zone"), np.array(rows["nr_free_highatomic"])),
+            **{each: (("time", "zone"), _column(rows, each)) for each in ("boost", "nr_free_pages")},
+            "nr_free_highatomic": (("time", "zone"), _column(rows, "nr_free_highatomic")),
             "nr_free_cma": (("time", "zone"), cma),
             **{each: (("time", "zone"), constant(values)) for each, values in per_zone.items()},
             "lowmem_reserve": (
@@ -226,12 +221,12 @@ def _zoneinfo(samples: Samples) -> xr.Dataset:
                 constant(zone["lowmem_reserve"][:, :_CLASSES]),
             ),
             **{
-                f"pcp_{each}": (("time", "zone", "cpu"), np.array([row[each] for row in rows["pcp"]]))
+                f"pcp_{each}": (("time", "zone", "cpu"), np.array([row["pcp"][each] for row in rows]))
                 for each in ("count", "high", "batch")
             },
         },
         {
-            **_clock("time", rows["elapsed"]),
+            **_clock("time", _column(rows, "elapsed")),
             **_labels(samples.zones),
             "zone_idx": ("zone", zone["index"].copy()),
             "mark": ("mark", np.array(_MARKS, object)),
@@ -240,17 +235,17 @@ def _zoneinfo(samples: Samples) -> xr.Dataset:
 
 
 def _migratetypes(samples: Samples) -> xr.Dataset:
-    nr_free = np.array(samples.rows["nr_free"]).transpose(0, 1, 3, 2)
+    nr_free = _column(samples.rows, "nr_free").transpose(0, 1, 3, 2)
     dims = ("time", "zone", "migratetype", "order")
     return xr.Dataset(
         {
             "nr_free": (dims, nr_free),
             "censored": (dims, np.zeros(nr_free.shape, bool)),
             "present": (dims[:3], np.ones(nr_free.shape[:3], bool)),
-            "nr_pageblocks": (dims[:3], np.array(samples.rows["nr_pageblocks"])),
+            "nr_pageblocks": (dims[:3], _column(samples.rows, "nr_pageblocks")),
         },
         {
-            **_clock("time", samples.rows["elapsed"]),
+            **_clock("time", _column(samples.rows, "elapsed")),
             **_labels(samples.zones),
             "migratetype": ("migratetype", np.array(m.MIGRATETYPES, object)),
             "order": np.arange(nr_free.shape[3]),
@@ -259,14 +254,14 @@ def _migratetypes(samples: Samples) -> xr.Dataset:
 
 
 def _counters(samples: Samples) -> xr.Dataset:
-    value = np.array(samples.rows["counter"])
+    value = _column(samples.rows, "counter")
     return xr.Dataset(
         {
             "value": (("time", "counter"), value),
             "present": (("time", "counter"), np.ones(value.shape, bool)),
         },
         {
-            **_clock("time", samples.rows["elapsed"]),
+            **_clock("time", _column(samples.rows, "elapsed")),
             "counter": ("counter", np.array(m.COUNTERS, object)),
         },
     )
@@ -274,9 +269,9 @@ def _counters(samples: Samples) -> xr.Dataset:
 
 def _threads(samples: Samples) -> xr.Dataset:
     return xr.Dataset(
-        {"cpu_ns": (("time", "thread"), np.array(samples.rows["cpu"]))},
+        {"cpu_ns": (("time", "thread"), _column(samples.rows, "cpu"))},
         {
-            **_clock("time", samples.rows["elapsed"]),
+            **_clock("time", _column(samples.rows, "elapsed")),
             "thread": ("thread", np.array(m.THREADS, object)),
         },
     )
@@ -379,15 +374,15 @@ def _pageblocks(samples: Samples) -> xr.Dataset | None:
         zone[(start + size > row["start_pfn"]) & (start < row["end_pfn"])] = each.label
     return xr.Dataset(
         {
-            "migrate_pfn": ("frame", np.array(frames["migrate_pfn"])),
-            "free_pfn": ("frame", np.array(frames["free_pfn"])),
+            "migrate_pfn": ("frame", _column(frames, "migrate_pfn")),
+            "free_pfn": ("frame", _column(frames, "free_pfn")),
             "zone": ("pageblock", zone),
             "start_pfn": ("pageblock", start + samples.first_pfn),
-            "migratetype": (("frame", "pageblock"), np.array(frames["migratetype"])),
-            "skip": (("frame", "pageblock"), np.array(frames["skip"])),
-            "nr_pages": (("frame", "pageblock", "kind"), np.array(frames["nr_pages"])),
+            "migratetype": (("frame", "pageblock"), _column(frames, "migratetype")),
+            "skip": (("frame", "pageblock"), _column(frames, "skip")),
+            "nr_pages": (("frame", "pageblock", "kind"), _column(frames, "nr_pages")),
         },
-        {**_clock("frame", frames["elapsed"]), "kind": ("kind", np.array(m.KINDS, object))},
+        {**_clock("frame", _column(frames, "elapsed")), "kind": ("kind", np.array(m.KINDS, object))},
     )
 
 
@@ -397,19 +392,19 @@ def _pages(samples: Samples) -> xr.Dataset | None:
         return None
     return xr.Dataset(
         {
-            "name": ("keyframe", np.array(keyframes["name"], object)),
-            "first_pfn": ("keyframe", np.array(keyframes["first_pfn"])),
-            **{each: (("keyframe", "pfn"), np.stack(keyframes[each])) for each in PAGE_FIELDS},
+            "name": ("keyframe", np.array([each["name"] for each in keyframes], object)),
+            "first_pfn": ("keyframe", _column(keyframes, "first_pfn")),
+            **{each: (("keyframe", "pfn"), _column(keyframes, each)) for each in PAGE_FIELDS},
         },
-        _clock("keyframe", keyframes["elapsed"]),
+        _clock("keyframe", _column(keyframes, "elapsed")),
     )
 
 
-def _budgets(samples: Samples) -> dict[str, dict[str, int]]:
+def _budgets(samples: Samples, moves: int) -> dict[str, dict[str, int]]:
+    """What was kept of each log, and left out; a move goes with the event of its batch."""
     logged = samples.memory.state["logged"][0].tolist()
-    frames = len(samples.frames.get("elapsed", ()))
     return {
         "events": {"kept": logged[m.KEPT], "left_out": logged[m.BEYOND]},
-        "moves": {"kept": logged[m.MOVES_KEPT], "left_out": logged[m.MOVES_BEYOND]},
-        "frames": {"kept": frames, "left_out": samples.frames_left_out},
+        "moves": {"kept": moves, "left_out": logged[m.MOVES_KEPT] + logged[m.MOVES_BEYOND] - moves},
+        "frames": {"kept": len(samples.frames), "left_out": samples.frames_left_out},
     }

@@ -25,6 +25,8 @@ from ..core.memory import (
 )
 from ..schema import UNKNOWN_MIGRATETYPE, pageblock_order
 from ..schema import page_size as page_size_of
+from . import history
+from .history import History
 from .marks import Watermark
 
 _USUAL_ORDERS = 11
@@ -56,6 +58,7 @@ class Seed:
     boost: int = 0
     lowmem_reserve: tuple[int, ...] | None = None
     pcp: tuple[RecordedPcp, ...] = ()
+    history: History | None = None
 
 
 class Found(NamedTuple):
@@ -101,7 +104,8 @@ def read(run: xr.DataTree, label: str | None, keyframe: str) -> Found:
     block_types = _block_types(run, label, int(pages.elapsed[at]), kind, begin, block_order, pcp)
     _settle_unknown(kind, begin, block_order, block_types, sum(cpu.count for cpu in pcp))
     nr_orders = int(run["zones"].sizes["order"]) if "zones" in run.children else _USUAL_ORDERS
-    seed = _with_marks(Seed(kind, orders, mapcount, flags, block_types, pcp=pcp), mine)
+    left = history.read(run, label, begin, end, block_order)
+    seed = _with_marks(Seed(kind, orders, mapcount, flags, block_types, pcp=pcp, history=left), mine)
     size = page_size_of(run) or _USUAL_PAGE_SIZE
     return Found(seed, name, int(node), begin, block_order, nr_orders, size)
 

@@ -133,6 +133,10 @@ class Zone:
         unmovable pages are taken to be the unmovable ones. Pages of which kpageflags says nothing are in
         per-CPU lists as far as /proc/zoneinfo counts any; the rest are the kernel's own.
 
+        Where the run has events of requests that compacted the zone, they tell what no page map holds: where
+        the scanners stood, which pageblocks had their skip bit set, and how deferral stood, as
+        `Zone.seed.history`.
+
         Parameters
         ----------
         run

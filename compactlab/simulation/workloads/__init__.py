@@ -10,7 +10,7 @@ punch(seed=0, fill=0.9, keep=0.5, movable=True, settle_s=60, demand=0.9, interva
 from .combine import beside, sequence
 from .demand import compact_memory, contig_ranges, driver_requests, idle, network_bursts, slab_growth
 from .fragmenting import fragment, llfree_realloc, punch
-from .huge import huge_faults, thpscale
+from .huge import huge_faults, thpfioscale, thpscale
 from .replay import replay
 from .steady import kernel_build, page_cache_stream, server_churn
 
@@ -31,5 +31,6 @@ __all__ = [
     "sequence",
     "server_churn",
     "slab_growth",
+    "thpfioscale",
     "thpscale",
 ]

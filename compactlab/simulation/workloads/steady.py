@@ -154,16 +154,18 @@ class kernel_build(Workload):  # noqa: N801
     """Share of memory in files; older ones are replaced."""
     think_ns: int = 2000
     """Mean time between requests."""
+    kernel: float = 0.0
+    """Pages the kernel needs for a job besides page tables (stacks, descriptors, buffers), per page of heap."""
     PHASES: ClassVar[tuple[str, ...]] = ("build",)
 
     def __post_init__(self) -> None:
-        check_share(self, "memory", "cache")
+        check_share(self, "memory", "cache", "kernel")
 
     def _sizes(self, view: View) -> tuple[int, int, int, int]:
-        """Slots: a job's heap and page tables, then all files and slab."""
+        """Slots: a job's heap, page tables and kernel memory, then all files and slab."""
         heap = max(share_of(view.pages, self.memory) // self.jobs, _RUN)
         files = max(share_of(view.pages, self.cache), heap)
-        return heap, heap // 128 + 1, files, files // 32 + 1
+        return heap, heap // 128 + 1 + share_of(heap, self.kernel), files, files // 32 + 1
 
     def slots(self, view: View) -> int:
         """Heaps and page tables of the jobs, files and slab of all."""
@@ -196,6 +198,12 @@ class kernel_build(Workload):  # noqa: N801
             gfp=GFP_KERNEL,
             kind=memory.PGTABLE,
         )
+        own = rows(
+            ALLOC,
+            first + heap + heap // 128 + 1 + np.arange(share_of(grown, self.kernel)),
+            gfp=GFP_KERNEL,
+            kind=memory.KERNEL,
+        )
         cache = _in_runs(ALLOC, shared + at, shared + at + read, gfp=GFP_READAHEAD, kind=memory.FILE)
         inodes = rows(
             ALLOC,
@@ -204,8 +212,8 @@ class kernel_build(Workload):  # noqa: N801
             kind=memory.SLAB,
         )
         written = rows(DIRTY, shared + at, count=read // 8)
-        gone = rows(FREE, [first, first + heap], count=[grown, grown // 128 + 1])
-        made = np.concatenate([interleave(rng, anon, pgtable, cache, inodes), written, gone])
+        gone = rows(FREE, first, count=heap + tables)
+        made = np.concatenate([interleave(rng, anon, pgtable, own, cache, inodes), written, gone])
         made["cpu"] = job % view.cpus
         return made
 
