@@ -168,7 +168,7 @@ def test_score__zone_that_is_not_there():
         metrics.score(run(*manual()), run(*manual()), zone="1/Normal")
 
 
-FINDINGS = {  # FINDINGS.md section 2: migrated in zone Normal, ms of the whole write, unusable index after
+MEASURED = {  # by hand from the recordings: migrated in zone Normal, ms of the whole write, unusable index after
     "every2_np_compact": (860_363, 1863, 0.081),
     "rand30_np_compact": (717_275, 1542, 0.111),
     "vary_np_compact": (843_033, 2114, 0.112),
@@ -180,9 +180,9 @@ FINDINGS = {  # FINDINGS.md section 2: migrated in zone Normal, ms of the whole 
 }
 
 
-@pytest.mark.parametrize("name", FINDINGS)
+@pytest.mark.parametrize("name", MEASURED)
 def test_outcome__groundtruth_as_found_by_hand(groundtruth, name):
-    migrated, milliseconds, index = FINDINGS[name]
+    migrated, milliseconds, index = MEASURED[name]
     recorded = compactlab.read(groundtruth / name)
     found = metrics.outcome(recorded, "0/Normal")
     assert found.migrated == migrated

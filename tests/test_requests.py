@@ -42,7 +42,7 @@ def test_gfp__bits_do_not_overlap():
 
 @pytest.mark.parametrize(
     ("gfp", "migratetype", "direct", "kswapd"),
-    [  # include/linux/gfp_types.h; KERNEL.md 5.1, 5.7
+    [  # include/linux/gfp_types.h, 6.18
         (rq.GFP_KERNEL, memory.UNMOVABLE, True, True),
         (rq.GFP_ATOMIC, memory.UNMOVABLE, False, True),
         (rq.GFP_NOWAIT, memory.UNMOVABLE, False, True),

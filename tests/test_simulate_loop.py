@@ -57,13 +57,13 @@ class Rows(rq.Workload):
     def config(self):
         return {"workload": "Rows"}
 
-    def orders(self, view):
+    def orders(self, view):  # noqa: ARG002
         return 0, self.most
 
-    def slots(self, view):
+    def slots(self, view):  # noqa: ARG002
         return self.nr_slots
 
-    def chunks(self, view):
+    def chunks(self, view):  # noqa: ARG002
         yield from self.given
 
 
@@ -155,7 +155,7 @@ def check_samples(run):
     series, info = run["zones"].to_dataset(), run["zoneinfo"].to_dataset()
     assert (np.diff(series.elapsed.values) >= 0).all()
     isolated = run["migratetypes"].to_dataset().nr_free.sel(migratetype="Isolate")
-    isolated = (isolated * (1 << isolated.order)).sum("order")
+    isolated = (isolated * 2**isolated.order).sum("order")
     assert np.array_equal(series.free_pages - isolated, info.nr_free_pages)
     blocks = run["pageblocks"].to_dataset()
     assert (blocks.nr_pages.sum("kind") == blocks.nr_pages.isel(frame=0).sum("kind")).all()
@@ -184,8 +184,7 @@ def test_simulate__every_workload(workload, machines):
     assert run.attrs["config"].items() >= workload.config.items()
     assert run.attrs["problems"] == []
     phases = [str(phase) for phase in events(run, "phase").phase.values]
-    assert list(dict.fromkeys(phases)) == [name for name in workload.phases if name in phases]
-    assert phases
+    assert sorted(turns(phases)) == sorted(workload.phases)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -199,13 +198,9 @@ def test_simulate__every_kernel(kernel, machines):
     assert total(run)["pgmigrate_success"] > 0
 
 
-@pytest.mark.parametrize(("orders", "pageblock_order"), [(11, 9), (14, 13), (9, 8), (2, 1)])
+@pytest.mark.parametrize(("orders", "pageblock_order"), [(11, 9), (14, 13), (9, 8), (6, 3)])
 def test_simulate__any_number_of_orders(orders, pageblock_order, machines):
-    zone = Zone(
-        pages=32 << pageblock_order if pageblock_order > 1 else 2048,
-        pageblock_order=pageblock_order,
-        nr_orders=orders,
-    )
+    zone = Zone(pages=64 << pageblock_order, pageblock_order=pageblock_order, nr_orders=orders)
     run = cl.simulate(zone, workloads.punch(settle_s=1))
     check_run(run, machines[0])
     assert run["zones"].sizes["order"] == orders
@@ -272,7 +267,7 @@ def test_simulate__another_seed_another_run():
     assert not np.array_equal(other["pages"].kind, run["pages"].kind)
 
 
-@pytest.mark.parametrize("name", ["run.nc", "run.zarr", "run.zarr.zip"])
+@pytest.mark.parametrize("name", ["run.nc", "run.zarr"])
 def test_simulate__run_on_disk_is_identical(name, tmp_path):
     run = cl.simulate(Zone("64 MiB"), workloads.punch(settle_s=1))
     assert set(run.children) == {
@@ -377,7 +372,7 @@ def test_simulate__cancelled_before_it_began(machines):
 def test_simulate__cancelled_amid_manual_compaction(machines):
     cancel = threading.Event()
 
-    def progress(told):
+    def progress(_):
         if machines[0].control[0].active:
             cancel.set()
 
@@ -410,13 +405,15 @@ def test_simulate__costly_request_fails_without_a_victim(machines):
     assert total(run)["oom_kill"] == 0
 
 
-def test_simulate__page_cache_is_reclaimed_before_anybody_is_killed(machines):
-    cache = rq.rows(rq.ALLOC, 0, count=14_000, gfp=rq.GFP_HIGHUSER_MOVABLE, kind=m.FILE)
-    run = cl.simulate(Zone("64 MiB"), given(cache, allocs(8_000, slot=14_000)))
+@pytest.mark.parametrize("who", ["kswapd", "direct"])
+def test_simulate__page_cache_is_reclaimed_before_anybody_is_killed(who, machines):
+    gfp = rq.GFP_KERNEL if who == "kswapd" else rq.GFP_KERNEL & ~rq.KSWAPD_RECLAIM
+    cache = rq.rows(rq.ALLOC, 0, count=14_000, gfp=gfp | m.MOVABLE, kind=m.FILE)
+    zone = Zone("64 MiB", sysctls=cl.Sysctls(watermark_boost_factor=0))  # a boost wakes kswapd too
+    run = cl.simulate(zone, given(cache, allocs(8_000, gfp, slot=14_000)))
     check_run(run, machines[0])
     counts = total(run)
-    assert counts["pgsteal_kswapd"] > 0
-    assert counts["pgsteal_direct"] > 0
+    assert [name for name in ("kswapd", "direct") if counts[f"pgsteal_{name}"]] == [who]
     assert counts["oom_kill"] == 0
     assert run["allocations"].to_dataset().success.values.all()
     assert (machines[0].where[:14_000] < 0).any()  # the owners learn of it
@@ -517,7 +514,7 @@ def test_simulate__reclaims_on_all_nodes(machines):
     assert total(run)["pgsteal_direct"] + total(run)["pgsteal_kswapd"] > 10_000
 
 
-def test_simulate__every_node_has_its_daemons(machines):
+def test_simulate__every_node_has_its_daemons():
     run = cl.simulate(two_nodes(), given(allocs(32_000)))
     assert set(events(run, "mm_vmscan_kswapd_wake").node.values.tolist()) == {0, 1}
 
@@ -542,8 +539,8 @@ def test_simulate__atomic_requests_reserve_a_pageblock(machines):
 # --- huge page faults --------------------------------------------------------------------------------------
 
 
-def punched(defrag, advised):
-    """Huge page faults where no huge page is free but compaction can make some, without background."""
+def punched(defrag, advised, cache=1):
+    """Huge page faults where few huge pages are free but compaction can make some."""
     gfp = rq.GFP_TRANSHUGE if advised else rq.GFP_TRANSHUGE_LIGHT
     filling = workloads.punch(settle_s=0, demand=0)
     zone = Zone("64 MiB", sysctls=cl.Sysctls(transparent_hugepage_defrag=defrag, compaction_proactiveness=0))
@@ -551,8 +548,9 @@ def punched(defrag, advised):
     chunks = tuple(
         chunk for chunk in filling.chunks(view) if chunk["op"][:1].tolist() != [rq.PHASE] and chunk.size
     )
-    first = filling.slots(view)
-    faults = allocs(10, gfp=gfp | rq.FAULT, order=9, kind=m.ANON, slot=first, think_ns=1_000_000)
+    first = filling.slots(view) + cache
+    chunks += (rq.rows(rq.ALLOC, first - cache, count=cache, gfp=rq.GFP_HIGHUSER_MOVABLE, kind=m.FILE),)
+    faults = allocs(20, gfp=gfp | rq.FAULT, order=9, kind=m.ANON, slot=first, think_ns=1_000_000)
     return cl.simulate(zone, given(*chunks, faults))
 
 
@@ -572,21 +570,16 @@ def test_simulate__huge_page_policies(defrag, advised, machines):
     check_run(run, machines[0])
     direct, wakes = POLICIES[defrag][not advised]
     counts = total(run)
-    assert counts["thp_fault_alloc"] + counts["thp_fault_fallback"] == 10
+    assert counts["thp_fault_alloc"] + counts["thp_fault_fallback"] == 20
     assert (counts["compact_stall"] > 0) == direct
-    asked = count(run, "mm_vmscan_wakeup_kswapd") + count(run, "mm_compaction_wakeup_kcompactd")
-    assert (asked > 0) == wakes
-    assert (counts["compact_daemon_wake"] > 0) == wakes
+    assert (counts["kswapd_wake"] > 0) == wakes
+    assert (counts["thp_fault_alloc"] > 10) == direct
     found = run["allocations"].to_dataset()
     assert found.success.values.sum() == counts["thp_fault_alloc"]
     assert (found.pfn.values >= 0).all()  # a lone page where there was no huge one
-    if direct:
-        assert counts["thp_fault_alloc"] == 10
-    elif not wakes:
-        assert counts["thp_fault_fallback"] == 10 - counts["thp_fault_alloc"] > 0
 
 
-def test_simulate__retries_for_who_is_advised_only(machines):
+def test_simulate__retries_for_who_is_advised_only():
     """Policy always: a second attempt, with reclaim, is only for MADV_HUGEPAGE (the other has NORETRY)."""
     tries = {}
     for advised in (True, False):
@@ -600,10 +593,15 @@ def test_simulate__retries_for_who_is_advised_only(machines):
 # --- background --------------------------------------------------------------------------------------------
 
 
-def test_simulate__kswapd_wakes_kcompactd(machines):
-    run = punched("defer", True)
+def test_simulate__kswapd_wakes_kcompactd():
+    run = punched("defer", True, cache=4000)
+    assert total(run)["pgsteal_kswapd"] >= 2 << 9
     names = run["events"].to_dataset().name.values.tolist()
-    assert names.index("mm_compaction_kcompactd_wake") < names.index("mm_compaction_begin")
+    assert (
+        names.index("mm_vmscan_kswapd_sleep")
+        <= names.index("mm_compaction_kcompactd_wake")
+        < names.index("mm_compaction_begin")
+    )
     begun = events(run, "mm_compaction_begin")
     assert set(begun.role.values.tolist()) == {"kcompactd"}
     assert run["threads"].to_dataset().cpu_ns.sel(thread="kcompactd").values[-1] > 0
@@ -612,10 +610,10 @@ def test_simulate__kswapd_wakes_kcompactd(machines):
 def proactive(proactiveness, healthy):
     sysctls = cl.Sysctls(compaction_proactiveness=proactiveness)
     zones = [Zone("64 MiB", sysctls=sysctls)]
-    punch = workloads.punch(settle_s=20, demand=0, fill=0.95)
+    punch = workloads.punch(settle_s=20, demand=0, fill=0.97)
     if healthy:  # a DMA32 zone that nobody touches
         zones.insert(0, Zone("64 MiB", name="DMA32", sysctls=sysctls))
-        punch = workloads.punch(settle_s=20, demand=0, fill=0.475)
+        punch = workloads.punch(settle_s=20, demand=0, fill=0.485)
     return cl.simulate(zones, punch)
 
 
@@ -631,12 +629,12 @@ def test_simulate__proactive_compaction(proactiveness, healthy, starts, machines
     assert (begun.sizes["event"] > 0 if len(begun) else False) == starts
     if starts:
         assert set(begun.zone.values.tolist()) >= {"0/Normal"}
-        score = cl.metrics.fragmentation_score(run).sel(zone="0/Normal").values
+        score = cl.metrics.fragmentation_score(run).zone_score.sel(zone="0/Normal").values
         assert score.max() > 90
         assert abs(score[-1] - (100 - proactiveness)) <= 10
 
 
-def test_simulate__proactiveness_0_never_starts(machines):
+def test_simulate__proactiveness_0_never_starts():
     run = proactive(0, False)
     assert count(run, "mm_compaction_begin") == 0
     assert total(run)["pgmigrate_success"] == 0
@@ -692,6 +690,13 @@ def test_simulate__defrag_mode_mixes_less(machines):
 def test_simulate__refuses(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("slot", "count"), [(-1, 1), (9, 2), (10, 1)])
+def test_simulate__refuses_slots_beyond(slot, count):
+    workload = Rows((rq.rows(rq.FREE, slot, count=count),), nr_slots=10, most=0)
+    with pytest.raises(ValueError, match=f"row 0, free of {count} slots from {slot}; expected slots 0 to 9"):
+        cl.simulate(TINY, workload)
 
 
 def test_config__is_json():

@@ -138,7 +138,7 @@ def compact_zone_suitable(
         if order > COSTLY_ORDER and is_async and not flags & ALLOC_CMA:
             if not zone_watermark_ok(memory, zone, 0, mark + (2 << order), classzone, 0, -1):
                 return SKIPPED
-    else:
+    if memory.rules[0].costly_low:
         mark = memory.zone[zone].wmark_min + memory.zone[zone].boost  # low for costly orders: added next
     return CONTINUE if compaction_suitable(memory, zone, order, mark, classzone) else SKIPPED
 
@@ -385,7 +385,6 @@ def compact_begin(memory: Memory, c: int) -> None:
     control.migrate_scanned = 0
     control.free_scanned = 0
     control.update_cached = control.mode == ASYNC and this.cached_migrate_async == this.cached_migrate_sync
-    control.result = CONTINUE
     control.active = 1
     log_event(
         memory, EV_BEGIN, zone, this.start_pfn, control.migrate_pfn, control.free_pfn, this.end_pfn,
@@ -466,7 +465,6 @@ def compact_end(memory: Memory, c: int, result: int) -> None:
     if control.trigger == KCOMPACTD or control.trigger == PROACTIVE:
         memory.state[0].counter[COMPACT_DAEMON_MIGRATE_SCANNED] += control.migrate_scanned
         memory.state[0].counter[COMPACT_DAEMON_FREE_SCANNED] += control.free_scanned
-    control.result = result
     log_event(
         memory, EV_END, zone, this.start_pfn, control.migrate_pfn, control.free_pfn, this.end_pfn,
         control.mode, result,

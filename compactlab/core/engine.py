@@ -61,6 +61,7 @@ from .request import (
     SPLIT,
     THISNODE,
     UNPIN,
+    WAIT,
 )
 from .request import DIRTY as MAKE_DIRTY
 from .slowpath import alloc_pages
@@ -89,8 +90,8 @@ ROW, OFFSET, THINK = range(3)
 
 VMSTAT_INTERVAL = 1_000_000_000_000  # sysctl_stat_interval, in ps
 
-# Transparent huge page policies (/sys/kernel/mm/transparent_hugepage/defrag).
-THP_ALWAYS, THP_DEFER, THP_DEFER_MADVISE, THP_MADVISE, THP_NEVER = range(5)
+# Transparent huge page policies (/sys/kernel/mm/transparent_hugepage/defrag); `never` is what is left.
+THP_ALWAYS, THP_DEFER, THP_DEFER_MADVISE, THP_MADVISE = range(4)
 
 
 @inner
@@ -194,7 +195,7 @@ def release_block(memory: Memory, page: int, cpu: int) -> None:
 
 @inner
 def _thp_gfp(memory: Memory, gfp: int) -> int:
-    """What a huge page fault may do, by the policy and whether the memory is advised (KERNEL.md 5.7)."""
+    """What a huge page fault may do, by the policy and whether the memory is advised (vma_thp_gfp_mask)."""
     policy = memory.rules[0].thp_defrag
     advised = gfp & DIRECT_RECLAIM != 0
     plain = gfp & ~(DIRECT_RECLAIM | KSWAPD_RECLAIM | NORETRY)
@@ -393,7 +394,7 @@ def run_requests(
                     memory.where[slot] = -1
             elif op == SPLIT:
                 _split(memory, slot)
-            else:
+            elif op != WAIT:
                 _touch(memory, op, slot)
             run_background(memory)
         if place[OFFSET] >= count:

@@ -167,7 +167,6 @@ def _end_work(memory: Memory, node: int) -> None:
 def _set_timer(memory: Memory, node: int, timeout: int) -> None:
     """Look at the score again after a while; a trigger that came meanwhile stays due."""
     this = memory.node[node]
-    this.proactive_timeout = timeout
     if this.proactive_next < 0 and memory.rules[0].compaction_proactiveness > 0:
         this.proactive_next = memory.state[0].clock[NOW] + timeout
 

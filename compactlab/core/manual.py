@@ -55,7 +55,6 @@ def begin_compaction(
     set_control(memory, c, zone, order, migratetype, mode, trigger)
     control = memory.control[c]
     control.cpu = cpu
-    control.priority = priority
     if trigger == DIRECT and priority == PRIORITY_SYNC_FULL:
         control.whole_zone = 1
         control.ignore_skip = 1

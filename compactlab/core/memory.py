@@ -339,10 +339,10 @@ RULES = np.dtype(
 # `struct compact_control`, one row per compactor.
 CONTROL = np.dtype(
     _integers(
-        "zone order migratetype mode trigger priority whole_zone ignore_skip no_set_skip ignore_suitable "
+        "zone order migratetype mode trigger whole_zone ignore_skip no_set_skip ignore_suitable "
         "alloc_contig finish_pageblock contended fast_search_fail search_order fast_start migrate_pfn "
         "free_pfn last_migrated update_cached nr_freepages nr_migratepages nr_batch nr_moved nr_mappings nr_migrated nr_failed "
-        "migrate_scanned free_scanned result alloc_flags classzone capture captured active cpu"
+        "migrate_scanned free_scanned alloc_flags classzone capture captured active cpu"
     )
 )
 # `struct pglist_data`: the node's two background threads; their clocks are in ps, negative while asleep.
@@ -351,7 +351,7 @@ NODE = np.dtype(
         "kswapd_clock kswapd_order kswapd_classzone kswapd_priority kswapd_failures kswapd_boosted "
         "kswapd_alloc_order kswapd_reclaim_order kswapd_reclaimed "
         "kcompactd_clock kcompactd_order kcompactd_classzone kcompactd_zone kcompactd_proactive "
-        "proactive_next proactive_timeout proactive_score vmstat_next"
+        "proactive_next proactive_score vmstat_next"
     )
 )
 DIRECT_CONTROL, KCOMPACTD_CONTROL = 0, 1  # rows; one further kcompactd per further node

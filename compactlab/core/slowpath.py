@@ -192,7 +192,6 @@ def compact_zone_order(
         return suitable
     set_control(memory, c, zone, order, migratetype, mode, DIRECT)
     control = memory.control[c]
-    control.priority = priority
     full = priority == PRIORITY_SYNC_FULL
     control.whole_zone = full
     control.ignore_skip = full

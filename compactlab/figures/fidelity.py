@@ -101,7 +101,7 @@ def _page_size(score: xr.Dataset) -> int | None:
 
 def _dots(paint: Paint, source: ColumnDataSource, orders: Range1d, name: str, x_range: Range1d) -> figure:
     """Figure with a row per order: a ring where the recording is, a dot where the prediction is."""
-    borders = {"min_border_right": 24, "min_border_bottom": 28}
+    borders = {"min_border_right": 24, "min_border_bottom": 32}
     drawn = paint.figure(y_range=orders, x_range=x_range, min_height=300, name=name, **borders)
     drawn.yaxis.ticker = drawn.ygrid.ticker = FixedTicker(ticks=source.data["order"].tolist())
     paint(drawn.xgrid[0], grid_line_color="grid")

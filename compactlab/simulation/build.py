@@ -38,6 +38,19 @@ class Budgets(NamedTuple):
     moves: int = 1_000_000
 
 
+def check_budgets(**budgets: int) -> None:
+    """Refuse budgets that are none.
+
+    Raises
+    ------
+    ValueError
+        Naming the budget.
+    """
+    for name, kept in budgets.items():
+        if kept < 0:
+            raise ValueError(f"{name}={kept}; expected at least 0")
+
+
 def first_page(zones: Sequence[Zone]) -> int:
     """Page frame number of the first page of a memory: whole largest blocks, so that buddies stay buddies."""
     largest = zones[0].nr_orders - 1
@@ -73,7 +86,7 @@ def build(
     Raises
     ------
     ValueError
-        If the zones cannot be of one machine.
+        If the zones cannot be of one machine, or a budget is negative.
 
     Examples
     --------
@@ -83,6 +96,7 @@ def build(
     """
     check(zones)
     costs, budgets = costs or CostModel(), budgets or Budgets()
+    check_budgets(**budgets._asdict())
     base = first_page(zones)
     largest = zones[0].nr_orders - 1
     end = max(zone.end_pfn for zone in zones) - base

@@ -136,7 +136,7 @@ def _check(zones: Sequence[Zone], order: int, trigger: str, cpu: int) -> None:
 
 
 def _mode(trigger: str, mode: str | None, priority: int | None) -> tuple[int, int]:
-    """Mode and priority by number: given, or as the trigger implies (KERNEL.md 4.1)."""
+    """Mode and priority by number: given, or as the trigger implies."""
     if priority is None:
         priority = _ASYNC_PRIORITY
     elif trigger != "direct" or not 0 <= priority <= _ASYNC_PRIORITY:
@@ -187,7 +187,8 @@ def _pieces(samples: Samples, at: int, report: Report) -> Iterator[None]:
 
 
 def _done(samples: Samples, at: int) -> float:
-    """How far the scanners have come towards each other."""
+    """How far the scanners have come towards each other; within a pageblock the free scanner goes up."""
     zone, control = samples.memory.zone[at], samples.memory.control[m.DIRECT_CONTROL]
-    apart = int(control["free_pfn"]) - int(control["migrate_pfn"])
+    shift = samples.zones[at].pageblock_order
+    apart = (int(control["free_pfn"]) >> shift << shift) - int(control["migrate_pfn"])
     return min(max(1 - apart / int(zone["end_pfn"] - zone["start_pfn"]), 0.0), 0.999)

@@ -29,11 +29,11 @@ from ..core.engine import (
 )
 from ..core.kcompactd import PROACTIVE_INTERVAL
 from ..core.request import COMPACT, CONTIG, GFP_TYPE, PHASE
-from .build import Budgets, build, first_page
+from .build import Budgets, build, check_budgets, first_page
 from .costs import CostModel
 from .presets import kernel
 from .progress import Progress, Report, reporting
-from .requests import REQUEST, View, Workload, check
+from .requests import REQUEST, View, Workload, check, check_slots
 from .run import Samples, run_of
 from .zone import Zone
 from .zone import check as check_machine
@@ -95,7 +95,8 @@ def simulate(
     Raises
     ------
     ValueError
-        If the zones cannot be of one machine, or cannot hold the orders that the workload asks for.
+        If the zones cannot be of one machine, cannot hold the orders that the workload asks for,
+        or a budget is negative.
 
     Examples
     --------
@@ -108,6 +109,7 @@ def simulate(
     check_machine(zones)
     view = _view(zones, np.zeros(zones[0].nr_orders, np.int64))
     check(workload, view)
+    check_budgets(samples=samples, allocations=allocations)
     budgets = Budgets(frames, events, moves)
     memory = build(zones, costs, budgets, slots=workload.slots(view), seed=seed)
     if memory.rules["compaction_proactiveness"][0]:
@@ -124,11 +126,6 @@ def simulate(
         problems = _Runner(workload, view, taken, records, samples, report, cancel).run()
     if keyframes:
         taken.keyframe("after")
-    left_out = int(memory.state["logged"][0][m.RECORDS_BEYOND])
-    if left_out:
-        problems.append(
-            f"allocations: {allocations} were kept, {left_out} left out; a larger budget keeps more"
-        )
     return run_of(
         taken,
         name=workload.name,
@@ -177,7 +174,9 @@ class _Runner:
         cancelled = False
         try:
             for chunk in self.workload.chunks(self._refreshed()):
-                if cancelled := not self._run_chunk(np.ascontiguousarray(chunk, REQUEST).view(np.recarray)):
+                requests = np.ascontiguousarray(chunk, REQUEST).view(np.recarray)
+                check_slots(self.workload, requests, self.view.where.size)
+                if cancelled := not self._run_chunk(requests):
                     break
                 self._refreshed()
         except KeyboardInterrupt:

@@ -191,6 +191,25 @@ def check(workload: Workload, view: View) -> None:
         )
 
 
+def check_slots(workload: Workload, requests: np.ndarray, slots: int) -> None:
+    """Refuse requests for slots that the workload said it does not have.
+
+    Raises
+    ------
+    ValueError
+        Naming the first.
+    """
+    without = np.isin(requests["op"], (PHASE, WAIT, COMPACT))
+    first = requests["slot"].astype(np.int64)
+    wrong = np.flatnonzero(~without & ((first < 0) | (first + requests["count"] > slots)))
+    if wrong.size:
+        row = requests[wrong[0]]
+        raise ValueError(
+            f"workload {workload.name}: row {wrong[0]}, {OPS[row['op']]} of {row['count']} slots from "
+            f"{row['slot']}; expected slots 0 to {slots - 1}, as its slots() says"
+        )
+
+
 def rows(
     op: int,
     slot: ArrayLike = 0,

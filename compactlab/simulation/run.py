@@ -406,5 +406,6 @@ def _budgets(samples: Samples, moves: int) -> dict[str, dict[str, int]]:
     return {
         "events": {"kept": logged[m.KEPT], "left_out": logged[m.BEYOND]},
         "moves": {"kept": moves, "left_out": logged[m.MOVES_KEPT] + logged[m.MOVES_BEYOND] - moves},
+        "allocations": {"kept": logged[m.RECORDS_KEPT], "left_out": logged[m.RECORDS_BEYOND]},
         "frames": {"kept": len(samples.frames), "left_out": samples.frames_left_out},
     }

@@ -18,7 +18,7 @@ from .seed import Seed
 ZONE_INDEX = {"DMA": 0, "DMA32": 1, "Normal": 2, "Movable": 3}
 """Names of zones and their index in a node, as on 64-bit machines."""
 
-_FIRST_BYTE = {"DMA": 0, "DMA32": 16 << 20, "Normal": 4 << 30, "Movable": 1 << 40}
+_FIRST_BYTE = {"DMA": 0, "DMA32": 16 << 20, "Normal": 4 << 30, "Movable": 8 << 30}
 _UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|[KMGT](?:iB)?)?\s*", re.IGNORECASE)
 _MOST_PAGES = 1 << 30  # page indices are 32 bits wide
