@@ -18,7 +18,23 @@ from llvmlite.binding import Linkage
 from numba.core.caching import Cache, CompileResultCacheImpl, _CacheLocator
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import PassManager
+from numba.core.typed_passes import (
+    AnnotateTypes,
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
 from numba.core.types.misc import unliteral
+from numba.core.untyped_passes import (
+    FixupArgs,
+    GenericRewrites,
+    IRProcessing,
+    ReconstructSSA,
+    TranslateByteCode,
+)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -100,9 +116,7 @@ class _Part(JITCodeLibrary):
         return _NoEnvironment(self._codegen)
 
     def finalize(self) -> None:
-        for library in dict.fromkeys(self._linking_libraries):
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
-        self._finalized = True
+        self._finalized = True  # what it calls is linked once, to the whole
 
     def get_pointer_to_function(self, _: str) -> int:
         return 0
@@ -123,6 +137,19 @@ class _NoEnvironment:
 
 class _Whole(JITCodeLibrary):
     """Code that Python calls, with all its parts, which nobody else sees: the optimiser may change them."""
+
+    def finalize(self) -> None:
+        self._linking_libraries: list[Any]
+        found: dict[Any, None] = {}
+        waiting = list(self._linking_libraries)
+        while waiting:
+            library = waiting.pop()
+            if library not in found:
+                found[library] = None
+                if isinstance(library, _Part):
+                    waiting += library._linking_libraries
+        self._linking_libraries = list(found)
+        super().finalize()
 
     def _optimize_final_module(self) -> None:
         for function in self._final_module.functions:
@@ -151,7 +178,33 @@ def _compiler(kind: type[JITCodeLibrary]) -> type[Compiler]:
     return _Compiler
 
 
-_PartCompiler, _WholeCompiler = _compiler(_Part), _compiler(_Whole)
+_WholeCompiler = _compiler(_Whole)
+
+
+_STEPS = (
+    TranslateByteCode,
+    FixupArgs,
+    IRProcessing,
+    GenericRewrites,
+    ReconstructSSA,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+    IRLegalization,
+    AnnotateTypes,
+    NativeLowering,
+    NoPythonBackend,
+)
+
+
+class _PartCompiler(_compiler(_Part)):  # type: ignore[misc]
+    """Without the passes for what parts do not have: closures, with statements, array expressions."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        manager = PassManager("part")
+        for step in _STEPS:
+            manager.add_pass(step, step.__name__)
+        manager.finalize()
+        return [manager]
 
 
 def jit(function: _Function) -> _Function:
