@@ -30,8 +30,12 @@ pytestmark = pytest.mark.skipif(
 
 
 def start(*arguments: object, **keywords) -> subprocess.Popen:
-    """The recorder as a server runs it: the file alone, an isolated interpreter."""
+    """The recorder as a server runs it: the file alone, an isolated interpreter.
+
+    A shell's background jobs ignore interrupts, and so would what they start.
+    """
     command = [sys.executable, "-I", "-S", SCRIPT, *map(str, arguments)]
+    keywords.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **keywords)
 
 
