@@ -9,7 +9,7 @@ import pytest
 import compactlab as cl
 from compactlab import schema
 from compactlab.core import memory as m
-from compactlab.core.populate import make_buddies
+from compactlab.core.pagemap import free_orders
 from compactlab.simulation.build import build
 from compactlab.simulation.compact import compact_zone
 from compactlab.simulation.presets import KERNELS
@@ -29,7 +29,7 @@ def fragmented(blocks=64, pageblock_order=5, kernel="6.18", seed=0):
     kept = np.repeat(types == m.UNMOVABLE, 1 << pageblock_order)
     kind = np.where(free, m.FREE, np.where(kept, m.SLAB, m.ANON)).astype(np.uint8)
     order = np.zeros(pages, np.uint8)
-    make_buddies(kind, order, 0, pages, pageblock_order + 1)
+    free_orders(kind, 0, pageblock_order + 1, order)
     mapped = (kind == m.ANON).astype(np.uint8)
     flags = mapped * np.uint8(m.LRU)
     pinned = np.flatnonzero(kind == m.ANON)[::97]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from compactlab.core import memory as m
-from compactlab.core.populate import make_buddies, populate
+from compactlab.core.pagemap import free_orders
+from compactlab.core.populate import populate
 
 PAGEBLOCK_ORDER, MAX_ORDER = 5, 7
 BLOCK_PAGES = 1 << PAGEBLOCK_ORDER
@@ -52,7 +53,7 @@ def small_memory(kind, bits=None, zones=None, slots=0, order=None, migratetype=m
         for name in ("high", "high_min", "high_max"):
             zone.pcp[name] = 8
         zone.pcp["batch"] = 4
-        make_buddies(page["kind"], page["order"], start, end, MAX_ORDER)
+        free_orders(page["kind"][start:end], start, MAX_ORDER, page["order"][start:end])
         populate(memory, number)
     memory.state[0].zonelist[0, : len(zones)] = range(len(zones) - 1, -1, -1)
     return memory

@@ -30,19 +30,16 @@ from .memory import (
     list_empty,
     log_event,
 )
-from .watermark import zone_watermark_ok
+from .watermark import (
+    ALLOC_CMA,
+    ALLOC_HIGHATOMIC,
+    ALLOC_NOFRAGMENT,
+    ALLOC_NON_BLOCK,
+    ALLOC_OOM,
+    zone_watermark_ok,
+)
 
 FALLBACKS = np.array([[RECLAIMABLE, MOVABLE], [RECLAIMABLE, UNMOVABLE], [UNMOVABLE, MOVABLE]])
-
-# How far a zone may be searched for a block (alloc_flags of mm/internal.h).
-ALLOC_NOFRAGMENT, ALLOC_HIGHATOMIC, ALLOC_OOM, ALLOC_NON_BLOCK, ALLOC_MIN_RESERVE, ALLOC_CMA = (
-    1,
-    2,
-    4,
-    8,
-    16,
-    32,
-)
 
 
 @inner

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .buddy import ALLOC_CMA, find_suitable_fallback, pageblock_type
+from .buddy import find_suitable_fallback, pageblock_type
 from .fragindex import fragmentation_thousandths
 from .free_scanner import release_free_list
 from .jit import inner
@@ -45,18 +45,15 @@ from .memory import (
 )
 from .migrate import ENOMEM, migrate_pages
 from .migrate_scanner import (
-    ISOLATE_ABORT,
-    ISOLATE_SUCCESS,
     NOT_YET,
     head_offset,
     head_order,
     isolate_migratepages,
     pageblock_end,
     pageblock_start,
-    putback_movable_pages,
 )
 from .pcp import drain_pages_zone
-from .watermark import zone_watermark_ok
+from .watermark import ALLOC_CMA, zone_watermark_ok
 
 MAX_DEFER_SHIFT = 6  # COMPACT_MAX_DEFER_SHIFT
 NONE = -1  # no pageblock was migrated from since the last drain
@@ -399,11 +396,7 @@ def _isolate_and_migrate(memory: Memory, c: int) -> int:
     control = memory.control[c]
     this = memory.zone[control.zone]
     for _ in range(2):
-        found = isolate_migratepages(memory, c)
-        if found == ISOLATE_ABORT:
-            putback_movable_pages(memory, c)
-            return CONTENDED
-        if found != ISOLATE_SUCCESS:
+        if not isolate_migratepages(memory, c):
             if control.update_cached:
                 this.cached_migrate_sync = this.cached_migrate_async
             return CONTINUE

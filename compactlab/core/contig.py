@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .buddy import ALLOC_CMA, block_of, del_from_free_list, free_one_page, move_freepages_block
+from .buddy import block_of, del_from_free_list, free_one_page, move_freepages_block
 from .compaction import set_control
 from .jit import inner, integer
 from .lru import lru_add, lru_del
@@ -56,7 +56,7 @@ from .migrate import ENOMEM, can_split, charge_batch, mappings_beyond_one, move_
 from .migrate_scanner import head_offset, isolate_migratepages_block, pageblock_end, putback_movable_pages
 from .pcp import alloc_pages_zone, drain_all_pages, free_pages
 from .reclaim import drop_folio, try_to_free_pages
-from .watermark import zone_watermark_ok
+from .watermark import ALLOC_CMA, zone_watermark_ok
 
 EBUSY = -16
 ATTEMPTS = 5  # at each batch

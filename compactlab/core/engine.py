@@ -18,7 +18,6 @@ from .memory import (
     EV_PHASE,
     FILE,
     FOREGROUND,
-    HOST_BACKED,
     KCOMPACTD_THREAD,
     KSWAPD,
     LRU,
@@ -33,7 +32,6 @@ from .memory import (
     STEP_CLEAR_PAGE,
     STEP_FAULT,
     STEP_FREE,
-    STEP_HOST_FAULT,
     STEP_WAIT,
     TAIL,
     THP_FAULT_ALLOC,
@@ -44,7 +42,7 @@ from .memory import (
     log_event,
     zone_of,
 )
-from .pcp import decay_pcp_high, free_pages
+from .pcp import free_pages, refresh_vm_stats
 from .request import (
     ALLOC,
     CLEAN,
@@ -105,16 +103,6 @@ def _switch(memory: Memory, thread: int, clock: int) -> int:
 
 
 @inner
-def refresh_node(memory: Memory, number: int) -> None:
-    """Trim per-CPU lists, as each CPU does once a second (vmstat_update)."""
-    for zone in range(memory.zone.size):
-        if memory.zone[zone].node == number:
-            for cpu in range(memory.rules[0].nr_cpus):
-                decay_pcp_high(memory, zone, cpu)
-    memory.node[number].vmstat_next += VMSTAT_INTERVAL
-
-
-@inner
 def run_background(memory: Memory) -> None:
     """Let the background threads catch up with the foreground's time."""
     state = memory.state[0]
@@ -141,7 +129,8 @@ def run_background(memory: Memory) -> None:
                 break
         while 0 <= node.vmstat_next <= until:
             _switch(memory, KSWAPD, node.vmstat_next)  # a kworker of its own in the kernel
-            refresh_node(memory, number)
+            refresh_vm_stats(memory, number)
+            node.vmstat_next += VMSTAT_INTERVAL
             _switch(memory, FOREGROUND, until)
 
 
@@ -194,6 +183,14 @@ def release_block(memory: Memory, page: int, cpu: int) -> None:
 
 
 @inner
+def _empty_slot(memory: Memory, slot: int, cpu: int) -> None:
+    """Free what a slot holds, if anything."""
+    if memory.where[slot] >= 0:
+        release_block(memory, integer(memory.where[slot]), cpu)
+        memory.where[slot] = -1
+
+
+@inner
 def _thp_gfp(memory: Memory, gfp: int) -> int:
     """What a huge page fault may do, by the policy and whether the memory is advised (vma_thp_gfp_mask)."""
     policy = memory.rules[0].thp_defrag
@@ -224,22 +221,6 @@ def _allocate(memory: Memory, node: int, cpu: int, order: int, gfp: int) -> int:
 
 
 @inner
-def _fault_costs(memory: Memory, page: int, order: int) -> None:
-    """Clearing a fault's pages, and having the host back them where it has not yet."""
-    charge(memory, STEP_FAULT, 1)
-    if memory.rules[0].host_backing:
-        shift = memory.rules[0].huge_order
-        fresh = 0
-        for position in range(page, page + (1 << order)):
-            block = memory.block[position >> memory.rules[0].pageblock_order]
-            if block.touched == 0:
-                block.touched = HOST_BACKED
-                fresh += 1
-        charge(memory, STEP_HOST_FAULT, (fresh << memory.rules[0].pageblock_order) >> shift)
-    charge(memory, STEP_CLEAR_PAGE, 1 << order)
-
-
-@inner
 def _add_spent(memory: Memory, record: np.ndarray, sign: int) -> None:
     """Add to a record, or take from it, what the foreground has spent so far on each thing."""
     state = memory.state[0]
@@ -256,9 +237,7 @@ def _serve(memory: Memory, request: np.record, slot: int, records: np.ndarray) -
     gfp = integer(request.gfp)
     cpu = integer(request.cpu) % memory.rules[0].nr_cpus
     node = integer(request.node) % memory.node.size
-    if memory.where[slot] >= 0:
-        release_block(memory, integer(memory.where[slot]), cpu)
-        memory.where[slot] = -1
+    _empty_slot(memory, slot, cpu)
     kept = -1
     if gfp & RECORD:
         kept = state.logged[RECORDS_KEPT]
@@ -278,7 +257,8 @@ def _serve(memory: Memory, request: np.record, slot: int, records: np.ndarray) -
                 order = 0
                 page = alloc_pages(memory, node, cpu, 0, (gfp | KSWAPD_RECLAIM | DIRECT_RECLAIM))
         if page >= 0:
-            _fault_costs(memory, page, order)
+            charge(memory, STEP_FAULT, 1)
+            charge(memory, STEP_CLEAR_PAGE, 1 << order)
     if page >= 0:
         prepare_block(memory, page, order, request.kind, request.mapcount, slot)
     if kept >= 0:
@@ -326,10 +306,9 @@ def _split(memory: Memory, slot: int) -> None:
     order = integer(memory.page[page].order)
     listed = memory.page[page].bits & LRU
     zone = zone_of(memory, page)
-    flags = memory.page[page].bits
     if listed:
         lru_del(memory, zone, page)
-        flags = memory.page[page].bits
+    flags = memory.page[page].bits
     for part in range(1 << order):
         memory.page[page + part].order = 0
         memory.page[page + part].bits = flags
@@ -389,9 +368,7 @@ def run_requests(
                 if not _serve(memory, request, slot, records):
                     place[OFFSET] = count
             elif op == FREE:
-                if memory.where[slot] >= 0:
-                    release_block(memory, integer(memory.where[slot]), cpu)
-                    memory.where[slot] = -1
+                _empty_slot(memory, slot, cpu)
             elif op == SPLIT:
                 _split(memory, slot)
             elif op != WAIT:

@@ -27,9 +27,9 @@ from .memory import (
     Memory,
     log_event,
 )
-from .pcp import decay_pcp_high
+from .pcp import refresh_vm_stats
+from .watermark import ALLOC_CMA
 
-_ALLOC_CMA = 32  # alloc_flags, as in buddy
 PRIORITY_SYNC_FULL = 0
 
 
@@ -60,7 +60,7 @@ def begin_compaction(
         control.ignore_skip = 1
         control.ignore_suitable = 1
     if order >= 0:
-        flags = _ALLOC_CMA if memory.rules[0].cma and trigger == DIRECT and migratetype == MOVABLE else 0
+        flags = ALLOC_CMA if memory.rules[0].cma and trigger == DIRECT and migratetype == MOVABLE else 0
         mark = this.wmark_high if memory.rules[0].defrag_mode and daemon else this.wmark_min
         free = this.free_pages_blocks if memory.rules[0].defrag_mode and daemon else -1
         suitable = compact_zone_suitable(
@@ -97,12 +97,11 @@ def stop_compaction(of: Memory, c: int) -> None:
 
 
 @jit
-def refresh_vm_stats(of: Memory) -> None:
-    """What each CPU does about its lists once a second (vmstat_update)."""
+def refresh(of: Memory) -> None:
+    """Let a second pass for the per-CPU lists of all nodes."""
     memory = by_reference(of)
-    for zone in range(memory.zone.size):
-        for cpu in range(memory.rules[0].nr_cpus):
-            decay_pcp_high(memory, zone, cpu)
+    for node in range(memory.node.size):
+        refresh_vm_stats(memory, node)
 
 
 @jit

@@ -280,10 +280,6 @@ WHO = 3 + EVENT_NUMBERS  # column of the log
 WHO_MANUAL = len(THREADS)  # the foreground while it compacts at nobody's request
 
 
-def _record(fields: str) -> np.dtype:
-    return np.dtype([(name, np.int64) for name in fields.split()])
-
-
 MAX_ORDERS = 24  # 21 were seen on a machine
 MAX_CPUS = 16
 MAX_CLASSES = 8
@@ -306,10 +302,7 @@ PAGE = np.dtype(
         ("bits", np.uint8),  # FLAGS
     ]
 )
-BLOCK = np.dtype(
-    [("migratetype", np.uint8), ("skip", np.uint8), ("isolated", np.uint8), ("touched", np.uint8)]
-)
-HOST_BACKED = 1  # `touched`: a host has given memory for the pageblock
+BLOCK = np.dtype([("migratetype", np.uint8), ("skip", np.uint8), ("isolated", np.uint8)])
 PCPSET = np.dtype(_integers("count high high_min high_max batch free_count alloc_factor prev_free_high"))
 # Positions are page indices; watermarks are without boost, as in /proc/zoneinfo; nr_free is in blocks.
 ZONE = np.dtype(
@@ -319,8 +312,8 @@ ZONE = np.dtype(
             "nr_highatomic wmark_min wmark_low wmark_high wmark_promo boost "
             "cached_migrate_async cached_migrate_sync cached_free init_migrate init_free "
             "considered defer_shift order_failed blockskip_flush below_high reclaim_active "
-            "isolated nr_inactive_anon nr_active_anon nr_inactive_file nr_active_file nr_unevictable "
-            "nofragment kswapd_failures boost_seen"
+            "nr_inactive_anon nr_active_anon nr_inactive_file nr_active_file nr_unevictable "
+            "nofragment boost_seen"
         ),
         ("lowmem_reserve", np.int64, (MAX_CLASSES,)),
         ("nr_free", np.int64, (MAX_ORDERS, 6)),
@@ -333,7 +326,7 @@ RULES = np.dtype(
         "nr_pages nr_cpus pageblock_order max_order claim_largest_only hygiene large_folios smart_suitable "
         "costly_low proactive_floor extfrag_threshold compaction_proactiveness defrag_mode "
         "watermark_boost_factor compact_unevictable_allowed cma mobility_disabled pcp_orders huge_order "
-        "thp_defrag swap swappiness host_backing"
+        "thp_defrag swap swappiness"
     )
 )
 # `struct compact_control`, one row per compactor.
@@ -590,6 +583,6 @@ def new_memory(
     memory.state["zonelist"] = -1
     memory.state[0]["logged"][LAST_REFUSAL] = -1
     memory.control["captured"] = -1
-    for clock in ("kswapd_clock", "kcompactd_clock"):
+    for clock in ("kswapd_clock", "kcompactd_clock", "vmstat_next"):
         memory.node[clock] = -1
     return memory

@@ -41,7 +41,6 @@ from .memory import (
     refuse,
 )
 
-ISOLATE_ABORT, ISOLATE_NONE, ISOLATE_SUCCESS = range(3)
 NOT_YET, NEVER_AGAIN = -2, -1  # fast_start before a page is found, and once it was used
 
 
@@ -212,7 +211,7 @@ putback_movable_pages = _putback
 
 
 @inner
-def isolate_migratepages_block(memory: Memory, c: int, page: int, end: int) -> bool:
+def isolate_migratepages_block(memory: Memory, c: int, page: int, end: int) -> None:
     """Isolate the pages of one pageblock from `page` on, 32 or all the rest; False to give up."""
     control = memory.control[c]
     zone = control.zone
@@ -303,17 +302,16 @@ def isolate_migratepages_block(memory: Memory, c: int, page: int, end: int) -> b
     control.migrate_scanned += scanned
     memory.state[0].counter[COMPACT_ISOLATED] += isolated
     control.migrate_pfn = page
-    return True
 
 
 @inner
-def isolate_migratepages(memory: Memory, c: int) -> int:
-    """Isolate pages to move from the next suitable pageblock below the free scanner."""
+def isolate_migratepages(memory: Memory, c: int) -> bool:
+    """Isolate pages to move from the next suitable pageblock below the free scanner; whether there are any.
+
+    The throttle of many compactors at once is left out: there is one, and it holds no pages between batches.
+    """
     control = memory.control[c]
     this = memory.zone[control.zone]
-    lru = this.nr_inactive_anon + this.nr_active_anon + this.nr_inactive_file + this.nr_active_file
-    if this.isolated > (lru + this.isolated) // 2 and this.isolated:
-        return ISOLATE_ABORT
     page = fast_find_migrateblock(memory, c)
     fast_found = page != control.migrate_pfn and not control.fast_search_fail
     begin = max(pageblock_start(memory, page), this.start_pfn)
@@ -325,12 +323,11 @@ def isolate_migratepages(memory: Memory, c: int) -> int:
         elif not suitable_migration_source(memory, c, begin):
             update_cached_migrate(memory, c, end)
         else:
-            if not isolate_migratepages_block(memory, c, page, end):
-                return ISOLATE_ABORT
+            isolate_migratepages_block(memory, c, page, end)
             break
         fast_found = False
         page = end
         control.migrate_pfn = end
         begin = end
         end += 1 << memory.rules[0].pageblock_order
-    return ISOLATE_SUCCESS if control.nr_migratepages else ISOLATE_NONE
+    return control.nr_migratepages > 0

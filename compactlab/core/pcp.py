@@ -209,3 +209,12 @@ def decay_pcp_high(memory: Memory, zone: int, cpu: int) -> None:
         pcp.high = max(trimmed, pcp.high_min)
     if pcp.count > pcp.high:
         free_pcppages_bulk(memory, zone, cpu, pcp.count - pcp.high, 0)
+
+
+@inner
+def refresh_vm_stats(memory: Memory, node: int) -> None:
+    """What each CPU does about its lists of a node's zones once a second (vmstat_update)."""
+    for zone in range(memory.zone.size):
+        if memory.zone[zone].node == node:
+            for cpu in range(memory.rules[0].nr_cpus):
+                decay_pcp_high(memory, zone, cpu)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .buddy import add_to_free_list
 from .byreference import by_reference
 from .jit import inner, integer, jit
@@ -23,26 +21,6 @@ from .memory import (
     pcp_list,
 )
 from .pcp import order_to_pindex
-
-
-@jit
-def make_buddies(kind: np.ndarray, order: np.ndarray, start: int, end: int, max_order: int) -> None:
-    """Cut the free pages of [start, end) into the largest aligned blocks: writes order at heads, TAIL behind."""
-    page = start
-    while page < end:
-        if kind[page] != FREE:
-            page += 1
-            continue
-        run = page
-        while run < end and kind[run] == FREE:
-            run += 1
-        while page < run:
-            size = max_order
-            while page & ((1 << size) - 1) or page + (1 << size) > run:
-                size -= 1
-            order[page : page + (1 << size)] = TAIL
-            order[page] = size
-            page += 1 << size
 
 
 @inner

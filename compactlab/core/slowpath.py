@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 from .buddy import (
-    ALLOC_CMA,
-    ALLOC_HIGHATOMIC,
-    ALLOC_MIN_RESERVE,
-    ALLOC_NOFRAGMENT,
-    ALLOC_NON_BLOCK,
     reserve_highatomic_pageblock,
     unreserve_highatomic_pageblock,
 )
@@ -64,7 +59,14 @@ from .request import (
     RETRY_MAYFAIL,
     THISNODE,
 )
-from .watermark import zone_watermark_ok
+from .watermark import (
+    ALLOC_CMA,
+    ALLOC_HIGHATOMIC,
+    ALLOC_MIN_RESERVE,
+    ALLOC_NOFRAGMENT,
+    ALLOC_NON_BLOCK,
+    zone_watermark_ok,
+)
 
 PRIORITY_SYNC_FULL, PRIORITY_SYNC_LIGHT, PRIORITY_ASYNC = 0, 1, 2
 MAX_COMPACT_RETRIES = 16

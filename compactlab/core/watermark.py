@@ -5,7 +5,10 @@ from __future__ import annotations
 from .jit import inner
 from .memory import CMA, HIGHATOMIC, PCP_TYPES, Memory
 
-_HIGHATOMIC, _OOM, _NON_BLOCK, _MIN_RESERVE, _CMA = 2, 4, 8, 16, 32  # alloc_flags, as in buddy
+# How far a zone may be searched for a block (alloc_flags of mm/internal.h).
+ALLOC_NOFRAGMENT, ALLOC_HIGHATOMIC, ALLOC_OOM, ALLOC_NON_BLOCK, ALLOC_MIN_RESERVE, ALLOC_CMA = (
+    1 << bit for bit in range(6)
+)
 
 
 @inner
@@ -20,15 +23,15 @@ def zone_watermark_ok(
     if free < 0:
         free = this.free_pages
     free -= (1 << order) - 1
-    if not flags & (_HIGHATOMIC | _OOM | _NON_BLOCK):
+    if not flags & (ALLOC_HIGHATOMIC | ALLOC_OOM | ALLOC_NON_BLOCK):
         free -= this.free_highatomic
-    if not flags & _CMA:
+    if not flags & ALLOC_CMA:
         free -= this.free_cma
-    if flags & _MIN_RESERVE:
+    if flags & ALLOC_MIN_RESERVE:
         mark -= mark // 2
-        if flags & _NON_BLOCK:
+        if flags & ALLOC_NON_BLOCK:
             mark -= mark // 4
-    if flags & _OOM:
+    if flags & ALLOC_OOM:
         mark -= mark // 2
     if free <= mark + memory.zone[zone].lowmem_reserve[classzone]:
         return False
@@ -38,8 +41,8 @@ def zone_watermark_ok(
         for migratetype in range(PCP_TYPES):
             if memory.zone[zone].nr_free[current, migratetype] > 0:
                 return True
-        if flags & _CMA and memory.zone[zone].nr_free[current, CMA] > 0:
+        if flags & ALLOC_CMA and memory.zone[zone].nr_free[current, CMA] > 0:
             return True
-        if flags & (_HIGHATOMIC | _OOM) and memory.zone[zone].nr_free[current, HIGHATOMIC] > 0:
+        if flags & (ALLOC_HIGHATOMIC | ALLOC_OOM) and memory.zone[zone].nr_free[current, HIGHATOMIC] > 0:
             return True
     return False

@@ -18,7 +18,8 @@ from ..core.memory import (
     Memory,
     new_memory,
 )
-from ..core.populate import make_buddies, populate
+from ..core.pagemap import free_orders
+from ..core.populate import populate
 from .costs import CostModel
 from .marks import PerCpu, lowmem_reserve, min_free_kbytes, per_cpu, watermarks
 from .presets import THP_DEFRAG, kernel
@@ -144,7 +145,8 @@ def _place(memory: Memory, number: int, zone: Zone, base: int) -> None:
     this["init_migrate"] = this["init_free"] = -1
     if zone.seed is None:
         memory.page["kind"][begin:end] = FREE
-        make_buddies(memory.page["kind"], memory.page["order"], begin, end, zone.nr_orders - 1)
+        pages = memory.page[begin:end]
+        free_orders(pages["kind"], begin, zone.nr_orders - 1, pages["order"])
         return
     for name, field in PAGE_FIELDS.items():
         memory.page[field][begin:end] = getattr(zone.seed, name)

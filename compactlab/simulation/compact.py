@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 import xarray as xr
 
 from ..core import memory as m
-from ..core.manual import begin_compaction, compact_some, refresh_vm_stats, stop_compaction
+from ..core.manual import begin_compaction, compact_some, refresh, stop_compaction
 from .build import Budgets, build
 from .costs import CostModel
 from .presets import one_of
 from .progress import Progress, Report, reporting
 from .run import Samples, run_of
-from .zone import Zone
-from .zone import check as check_machine
+from .zone import Zone, machine
 
 _MODE = {"direct": m.ASYNC, "kcompactd": m.SYNC_LIGHT, "proactive": m.SYNC_LIGHT, "manual": m.SYNC}
 _WHOLE_ZONE = ("proactive", "manual")
@@ -87,8 +86,7 @@ def compact_zone(
     >>> run["events"].status.values[-1]
     'complete'
     """
-    zones = [zone] if isinstance(zone, Zone) else list(zone)
-    check_machine(zones)
+    zones = machine(zone)
     _check(zones, order, trigger, cpu)
     number, priority = _mode(trigger, mode, priority)
     usual = "Movable" if trigger in ("direct", "manual") else "Unmovable"
@@ -99,7 +97,7 @@ def compact_zone(
     samples.keyframe("before")
     _sample(samples)
     problems = []
-    refresh_vm_stats(samples.memory)
+    refresh(samples.memory)
     with reporting(progress, f"{trigger} compaction") as report:
         for at, each in enumerate(zones):
             told = begin_compaction(
@@ -177,7 +175,7 @@ def _pieces(samples: Samples, at: int, report: Report) -> Iterator[None]:
         done = _done(samples, at)
         if samples.elapsed // _SECOND > second:
             second = samples.elapsed // _SECOND
-            refresh_vm_stats(memory)
+            refresh(memory)
         if done * (between + 1) >= taken + 1 and taken < between:
             _sample(samples)
             taken += 1

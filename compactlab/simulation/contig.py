@@ -10,7 +10,7 @@ from ..core.commands import take_range
 from .build import Budgets, build, first_page
 from .costs import CostModel
 from .run import Samples, run_of
-from .zone import Zone, check
+from .zone import Zone, machine
 
 RESULTS = {0: "success", -16: "EBUSY", -12: "ENOMEM"}
 """What alloc_contig_range returns."""
@@ -65,8 +65,7 @@ def alloc_contig_range(
     ----------
     mm/page_alloc.c, alloc_contig_range, Linux 6.18.
     """
-    zones = [zone] if isinstance(zone, Zone) else list(zone)
-    check(zones)
+    zones = machine(zone)
     if not any(each.first_pfn <= start_pfn < end_pfn <= each.end_pfn for each in zones):
         held = ", ".join(f"{each.label} {each.first_pfn} to {each.end_pfn}" for each in zones)
         raise ValueError(

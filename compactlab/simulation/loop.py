@@ -35,8 +35,7 @@ from .presets import kernel
 from .progress import Progress, Report, reporting
 from .requests import REQUEST, View, Workload, check, check_slots
 from .run import Samples, run_of
-from .zone import Zone
-from .zone import check as check_machine
+from .zone import Zone, machine
 
 _PICOSECONDS = 1000
 _COMMANDS = (COMPACT, CONTIG)
@@ -105,8 +104,7 @@ def simulate(
     >>> run.attrs["source"], int(run["zones"].elapsed[-1])
     ('simulation', 1000000000)
     """
-    zones = [zone] if isinstance(zone, Zone) else list(zone)
-    check_machine(zones)
+    zones = machine(zone)
     view = _view(zones, np.zeros(zones[0].nr_orders, np.int64))
     check(workload, view)
     check_budgets(samples=samples, allocations=allocations)
@@ -116,8 +114,6 @@ def simulate(
         memory.node["proactive_next"] = PROACTIVE_INTERVAL
     if kernel(zones[0].kernel).pcp_tuned:
         memory.node["vmstat_next"] = VMSTAT_INTERVAL
-    else:
-        memory.node["vmstat_next"] = -1
     taken = Samples(memory, zones, budgets)
     records = np.zeros((allocations, RECORD_COLUMNS), np.int64)
     if keyframes:

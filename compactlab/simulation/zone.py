@@ -175,6 +175,17 @@ class Zone:
         )
 
 
+def machine(zone: Zone | Sequence[Zone]) -> list[Zone]:
+    """Zones of one machine, from one or several; refused by `check` where they cannot be.
+
+    >>> [each.label for each in machine(Zone("64 MiB"))]
+    ['0/Normal']
+    """
+    zones = [zone] if isinstance(zone, Zone) else list(zone)
+    check(zones)
+    return zones
+
+
 def check(zones: Sequence[Zone]) -> None:
     """Refuse zones that cannot be of one machine.
 
