@@ -200,13 +200,13 @@ def _words() -> dict[str, str]:
     }
 
 
-def report(error: Exception) -> str:
+def report(error: Exception, advice: str = "") -> str:
     """Say what happened, where, and what to do, for the output of a cell."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return "\n".join(
         [
             f"{type(error).__name__}: {error}",
-            _("The figure stays as it was. Try again, or run the cell again for a fresh one."),
+            advice or _("The figure stays as it was. Try again, or run the cell again for a fresh one."),
             _("Raised in {place}.").format(place=f"{place.name} ({place.filename}, line {place.lineno})"),
         ]
     )
