@@ -8,11 +8,14 @@ from .fragmentation import fragmentation_score
 from .indices import extfrag_for_order, fragmentation_index, unusable_index
 from .latency import latency_percentiles
 from .memory import free_by_order, largest_free_order
+from .parts import part
 from .sentences import TEMPLATES, browser_numbers, constants, sentence, zone_names
+from .summary import QUANTITIES, summary
 from .verdicts import verdict
 
 __all__ = [
     "OUTCOMES",
+    "QUANTITIES",
     "REASONS",
     "TEMPLATES",
     "WHO",
@@ -27,9 +30,11 @@ __all__ = [
     "largest_free_order",
     "latency_percentiles",
     "outcome",
+    "part",
     "rates",
     "score",
     "sentence",
+    "summary",
     "unusable_index",
     "verdict",
     "zone_names",

@@ -10,7 +10,7 @@ import xarray as xr
 from ..schema import NO_INTEGER
 from .compaction import compaction_runs
 from .indices import unusable_index
-from .source import group, needed, sample_at
+from .source import group, largest_zone, needed, sample_at
 
 MISSING = -1
 """A number of an outcome that the run does not tell."""
@@ -71,7 +71,7 @@ def score(prediction: xr.DataTree, recording: xr.DataTree, zone: str | None = No
     >>> float(cl.score(run, run).migrated_error)
     0.0
     """
-    zone = _largest_zone(recording) if zone is None else zone
+    zone = largest_zone(recording) if zone is None else zone
     recorded = outcome(recording, zone)
     predicted = outcome(prediction, zone, all_zones=not recorded.attrs["traced"])
     both = xr.concat(
@@ -137,15 +137,6 @@ def outcome(run: xr.DataTree, zone: str, all_zones: bool = False) -> xr.Dataset:
         {"order": zones.order.values},
         {"zone": zone, "traced": span.traced, "missing": MISSING},
     )
-
-
-def _largest_zone(run: xr.DataTree) -> str:
-    zoneinfo = group(run, "zoneinfo")
-    if zoneinfo is not None and "present_pages" in zoneinfo:
-        pages = zoneinfo.present_pages.max("time")
-    else:
-        pages = needed(run, "zones", "Record /proc/buddyinfo too").free_pages.max("time")
-    return str(pages.zone.values[int(pages.values.argmax())])
 
 
 def _span(run: xr.DataTree, zone: str) -> _Span:

@@ -34,6 +34,34 @@ def huge_page_order(run: xr.DataTree) -> int:
     return 9 if known is None else known
 
 
+def largest_zone(run: xr.DataTree) -> str:
+    """Label of the zone with most pages: present ones where zoneinfo tells, else those that were ever free."""
+    zoneinfo = group(run, "zoneinfo")
+    if zoneinfo is not None and "present_pages" in zoneinfo:
+        pages = zoneinfo.present_pages.max("time")
+    else:
+        pages = needed(run, "zones", "Record /proc/buddyinfo too").free_pages.max("time")
+    return str(pages.zone.values[int(pages.values.argmax())])
+
+
+def find_zone(run: xr.DataTree, zone: str | None) -> str:
+    """Label of the zone meant by a label or a name; the largest one if None.
+
+    Raises
+    ------
+    ValueError
+        If the run's free lists have no such zone.
+    """
+    if zone is None:
+        return largest_zone(run)
+    zones = needed(run, "zones", "Record /proc/buddyinfo too")
+    labels, names = zones.zone.values.tolist(), zones.zone_name.values.tolist()
+    for known in (labels, names):
+        if zone in known:
+            return str(labels[known.index(zone)])
+    raise ValueError(f"zone: found {zone!r}; the run {run.attrs.get('name', '')!r} has {', '.join(labels)}")
+
+
 def free_blocks(source: xr.DataTree | xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """`nr_free` with dims (..., order) and, of the same shape, whether each cell was listed.
 
