@@ -192,7 +192,7 @@ def test_refine__draws_all_samples_of_a_part():
     scene = explorer(run_of(5000), bins=200, live=True)
     coarse = main_of(scene)["t"]
     main = scene.root.select_one({"name": "main"})
-    (update,) = [update for update in scene.refine(400, 420, "linear") if update["id"] == main.id]
+    (update,) = [update for update in scene.answer({"type": "zoom", "first": 400, "last": 420, "axis": "linear"}) if update["id"] == main.id]
     fine = update["data"]["t"][0]
     assert len(coarse) <= 200
     assert np.array_equal(fine, np.arange(fine[0], fine[-1] + 1))

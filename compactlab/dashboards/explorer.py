@@ -63,27 +63,25 @@ class Explorer(ipywidgets.VBox):
         scene = explorer(run, zone=zone, order=order, theme=theme, bins=bins, live=True)
         scene.root.min_height = height
         self.title, self.note = scene.title, scene.note
-        self._refine = scene.refine
-        self._part: tuple[float, float, str] | None = None
+        self._answer = scene.answer
+        self._asked: dict[str, dict[str, Any]] = {}  # by type, the newest question that has no answer yet
         self._working = threading.Lock()
         self.bridge = BokehBridge(scene.root, on_message=self._hear)
         super().__init__([self.bridge])
 
     def _hear(self, message: dict[str, Any]) -> None:
-        """Draw what was zoomed into from more of its samples; the kernel's main thread stays free."""
-        if message["type"] == "zoom":
-            self._part = (float(message["first"]), float(message["last"]), str(message["axis"]))
-            threading.Thread(target=self._sharpen, daemon=True).start()
+        """Find what the picture asks for, such as more samples of a part; the kernel's main thread stays free."""
+        self._asked[str(message["type"])] = message
+        threading.Thread(target=self._work, daemon=True).start()
 
-    def _sharpen(self) -> None:
+    def _work(self) -> None:
         with self._working:  # one at a time; those overtaken meanwhile find nothing left to do
-            part, self._part = self._part, None
-            if part is None:
-                return
-            try:
-                self.bridge.push(self._refine(*part))
-            except Exception as error:  # a thread has nobody else to tell
-                self.bridge.error = report(error)
+            while self._asked:
+                _type, message = self._asked.popitem()
+                try:
+                    self.bridge.push(self._answer(message))
+                except Exception as error:  # a thread has nobody else to tell
+                    self.bridge.error = report(error)
 
 
 def _advice(widget: type, name: str) -> str:

@@ -70,7 +70,14 @@ const ctx = {
   range: () => [x_range.start, x_range.end],
   end: () => S.end,
   around: () => [ctx.t, Math.max(ctx.t, ctx.seconds(slider.value + slider.step))],
-  pixels: () => viewOf(views[0].figure)?.frame?.bbox?.width || 880,
+  pixels: () => shown().find((part) => part.figure?.xaxis?.[0]?.visible)?.plot?.frame?.bbox?.width || 880,
+  send: (message) => scene.compactlab_send?.(message),
+  live: S.live,
+  view: viewOf,
+  sheet: () => sheet,
+  play: (on) => { play.active = on; },
+  go: (t) => { play.active = false; slider.value = Math.min(Math.max(ctx.draw(t), slider.start), slider.end); },
+  steps: null,               // moments that the step buttons go by, where a sheet has its own
   free: (r, z, o) => data.free[(r * S.zones.length + z) * S.orders.length + o],
   index: (kind, r, z, o) => data[kind][(r * S.zones.length + z) * S.orders.length + o],
   column: (name, z, pages) => Float64Array.from(pages, (_, r) => data[name][r * S.zones.length + z]),
@@ -83,8 +90,10 @@ function readData() {
   for (const [name, [values]] of Object.entries(main.data)) data[name] = values;
 }
 
-const parts = views.map((view) => ({...view, plot: viewOf(view.figure), write: writer(view.words), script: SCRIPTS[view.key](ctx, view.models)}));
-const writeVerdict = writer(verdict);
+const parts = views.map((view) => ({...view, plot: view.figure && viewOf(view.figure), write: writer(view.words), script: SCRIPTS[view.key](ctx, view.models)}));
+const writeVerdict = writer(verdict), writeTable = writer(table);
+let sheet = Object.keys(sheets)[0];
+const shown = () => parts.filter((part) => part.sheet === sheet);
 
 // ---- drawing
 function select() {
@@ -92,12 +101,13 @@ function select() {
   const t = data.t ?? [];
   ctx.rows = {n: t.length, t, x: Float64Array.from(t, ctx.draw)};
   x_range.tags = [S.orders.map((o) => ctx.size(o)), labels()];
-  for (const part of parts) part.script.select?.();
+  for (const part of shown()) part.script.select?.();
+  if (sheet === 'table') tabulate();
 }
 
 function labels() {
   const [x0, x1] = ctx.range(), pixels = ctx.pixels(), scale = pixels / (x1 - x0), found = {};
-  if (S.instant) { time_axis.ticks = []; return found; }
+  if (S.instant) { for (const axis of time_axes) axis.ticks = []; return found; }
   const at = [];
   if (axis.value === 'phase') for (const t of [S.start, ...S.phase_starts.slice(1), S.end]) at.push([ctx.draw(t), t]);
   const seen = at.filter(([x]) => x >= x0 - 1e-6 && x <= x1 + 1e-6);
@@ -117,10 +127,10 @@ function labels() {
     if (label === before || px - half < free || px + half > pixels + BORDER_RIGHT) { found[x] = ''; continue; }
     found[x] = before = label; free = px + half;
   }
-  const shown = Object.keys(found).map(Number);
-  const last = Math.max(...shown.filter((x) => found[x]));
+  const ticks = Object.keys(found).map(Number);
+  const last = Math.max(...ticks.filter((x) => found[x]));
   if (Number.isFinite(last) && S.wall === null && span < 600) found[last] += '\u00a0s';
-  time_axis.ticks = shown;
+  for (const axis of time_axes) axis.ticks = ticks;
   return found;
 }
 
@@ -141,9 +151,51 @@ function paintCursor({cursor, plot}, x) {
 function move() {
   const x = slider.value;
   ctx.t = ctx.seconds(x); ctx.row = rowAt(x);
-  for (const part of parts) paintCursor(part, x);
-  for (const part of parts) if (ctx.rows.n || !['contiguity', 'indices'].includes(part.key)) part.script.move(part.write);
+  for (const part of shown()) if (part.cursor) paintCursor(part, x);
+  for (const part of parts) {
+    if (part.key === 'who' && part.sheet !== sheet) part.script.move(() => {});      // the verdict tells who compacts
+    else if (part.sheet === sheet && (ctx.rows.n || !['contiguity', 'indices'].includes(part.key))) part.script.move(part.write);
+  }
   writeVerdict(verdictBar());
+}
+
+// ---- sheets
+const tabNames = Object.keys(S.sheets).filter((key) => sheets[key]);
+function makeTabs() {
+  const bar = viewOf(tabs)?.markup_el;
+  if (!bar) return;
+  bar.innerHTML = `<div role=tablist aria-label="${text('Sheets')}">` + tabNames.map((key) => `<button type=button role=tab data-sheet="${key}">${escapeHtml(S.sheets[key])}</button>`).join('') + '</div>';
+  markTab();
+}
+function markTab() {
+  for (const tab of viewOf(tabs)?.markup_el.querySelectorAll('[role=tab]') ?? []) {
+    tab.setAttribute('aria-selected', String(tab.dataset.sheet === sheet)); tab.tabIndex = tab.dataset.sheet === sheet ? 0 : -1;
+  }
+}
+function open(key, focus = false) {
+  if (!sheets[key] || key === sheet) return;
+  sheet = key;
+  for (const name of tabNames) sheets[name].visible = name === key;
+  markTab();
+  if (focus) viewOf(tabs)?.markup_el.querySelector(`[data-sheet="${key}"]`)?.focus();
+  requestAnimationFrame(() => { select(); for (const part of shown()) part.script.paint?.(); move(); });   // once there is room to draw in
+}
+
+// ---- what is drawn, as tables
+let tabled = 0;
+const TABLE_ROWS = 200;
+function tabulate() {
+  const tables = parts.filter((part) => part.script.table).map((part) => part.script);
+  if (!tables.length) return;
+  const titles = tables.map((script) => script.title?.() ?? script.table().title);
+  tabled = Math.min(tabled, tables.length - 1);
+  const {title, columns, rows, note} = tables[tabled].table();
+  const every = Math.max(1, Math.ceil(rows.length / TABLE_ROWS)), kept = rows.filter((_row, k) => k % every === 0 || k === rows.length - 1);
+  const options = titles.map((name, k) => `<option value=${k}${k === tabled ? ' selected' : ''}>${escapeHtml(name)}</option>`).join('');
+  const told = every > 1 ? `${ctx.count(kept.length)} ${text('of')} ${ctx.count(rows.length)} ${text('rows')}` : '';
+  writeTable(`<div style="display:flex;flex-direction:column;height:100%"><div style="padding:2px 0 8px"><label>${text('Table of')} <select data-change=table>${options}</select></label> <span class=m>${[told, note].filter(Boolean).map(escapeHtml).join(' · ')}</span></div>`
+    + `<div tabindex=0 role=region aria-label="${escapeHtml(title)}" style="overflow:auto;flex:1"><table class=n><caption>${escapeHtml(title)}</caption><thead><tr>${columns.map((name) => `<th scope=col>${escapeHtml(name)}</th>`).join('')}</tr></thead>`
+    + `<tbody>${kept.map((row) => `<tr><th scope=row>${escapeHtml(row[0])}</th>${row.slice(1).map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`).join('')}</tbody></table></div></div>`);
 }
 
 function numbersAt(r, z, o) {
@@ -201,11 +253,29 @@ function deepFocus() {
   while (a?.shadowRoot?.activeElement) a = a.shadowRoot.activeElement;
   return a;
 }
-function stepBy(direction) {           // to the next snapshot
+const steps = () => shown().find((part) => part.script.steps)?.script.steps();
+function stepBy(direction) {           // to the next snapshot, or the next event where a sheet shows events
   play.active = false;
+  const times = steps();
+  if (times?.length) {
+    let a = 0, b = times.length;         // the first one later than now
+    while (a < b) { const half = (a + b) >> 1; if (times[half] <= ctx.t + 2e-9) a = half + 1; else b = half; }
+    const to = direction > 0 ? a : a - 1 >= 0 && times[a - 1] >= ctx.t - 2e-9 ? a - 2 : a - 1;
+    if (to >= 0 && to < times.length) goTo(times[to]);
+    return;
+  }
   const xs = ctx.rows.x, r = rowAt(slider.value);
   const to = direction > 0 ? xs.findIndex((x) => x > slider.value + 1e-6) : slider.value > (xs[r] ?? 0) + 1e-6 ? r : r - 1;
   if (to >= 0) slider.value = Math.min(Math.max(xs[to], slider.start), slider.end);
+}
+
+function goTo(t) { slider.value = Math.min(Math.max(ctx.draw(t), slider.start), slider.end); }
+function nextCompaction() {            // to where the next one begins; after the last, to the first
+  const begun = parts.find((part) => part.key === 'who')?.models.source.data.start;
+  if (!begun?.length) return;
+  play.active = false;
+  const all = Array.from(begun).sort((a, b) => a - b);
+  goTo(all.find((t) => t > ctx.t + 2e-9) ?? all[0]);
 }
 
 // ---- wiring
@@ -216,7 +286,7 @@ function zoomed() {
   select(); move();
   if (S.live) {
     clearTimeout(asked);
-    asked = setTimeout(() => scene.compactlab_send?.({type: 'zoom', first: x0, last: x1, axis: axis.value}), 150);
+    asked = setTimeout(() => ctx.send({type: 'zoom', first: x0, last: x1, axis: axis.value}), 150);
   }
 }
 let waiting = false;
@@ -231,29 +301,43 @@ on(main, ['data'], () => later(() => { readData(); select(); move(); }));
 on(x_range, ['start', 'end'], () => later(zoomed));
 on(play, ['active'], startOrStop);
 on(speed, ['value'], () => { from = slider.value; began = performance.now(); });
-back.on_click(() => stepBy(-1)); forward.on_click(() => stepBy(1));
-for (const view of views) {
+back.on_click(() => stepBy(-1)); forward.on_click(() => stepBy(1)); next.on_click(nextCompaction);
+for (const view of views) if (view.cursor) {
   view.figure.on_event('tap', (event) => { if (Number.isFinite(event.x)) { play.active = false; slider.value = Math.min(Math.max(event.x, slider.start), slider.end); } });
   view.figure.on_event('doubletap', whole);
 }
 const host = viewOf(root).el;
 host.addEventListener('click', (event) => {
+  const chosen = event.composedPath().find((e) => e.dataset?.sheet)?.dataset.sheet;
+  if (chosen) open(chosen);
   const act = event.composedPath().find((e) => e.dataset?.act)?.dataset.act;
-  for (const part of parts) part.script[act]?.();
+  for (const part of parts) part.script[act]?.(event);
+});
+host.addEventListener('change', (event) => {
+  const e = event.composedPath()[0];
+  if (e.dataset?.change === 'table') { tabled = Number(e.value); tabulate(); viewOf(table)?.markup_el.querySelector('select')?.focus(); }
+  for (const part of shown()) part.script[e.dataset?.change]?.(e.value);
 });
 // A page that is nothing but this figure listens everywhere; in a notebook keys count inside the figure.
 (document.getElementById('compactlab') ? document : host).addEventListener('keydown', (event) => {
   const target = event.composedPath()[0], tag = target.tagName, role = target.getAttribute?.('role');
   if (tag === 'SELECT' || tag === 'INPUT' || event.ctrlKey || event.metaKey || event.altKey) return;
-  const act = {' ': () => { if (tag !== 'BUTTON') play.active = !play.active; else return false; }, ',': () => stepBy(-1), '.': () => stepBy(1),
+  if (role === 'tab' && ['ArrowLeft', 'ArrowRight', 'Home', 'End'].includes(event.key)) {
+    const at = tabNames.indexOf(sheet), n = tabNames.length;
+    open(tabNames[{ArrowLeft: (at + n - 1) % n, ArrowRight: (at + 1) % n, Home: 0, End: n - 1}[event.key]], true);
+    event.preventDefault(); event.stopPropagation();
+    return;
+  }
+  const act = {n: nextCompaction, ' ': () => { if (tag !== 'BUTTON') play.active = !play.active; else return false; }, ',': () => stepBy(-1), '.': () => stepBy(1),
     ArrowLeft: () => role === 'slider' ? false : stepBy(-1), ArrowRight: () => role === 'slider' ? false : stepBy(1),
     Home: () => role === 'slider' ? false : void (slider.value = slider.start), End: () => role === 'slider' ? false : void (slider.value = slider.end),
     Escape: whole}[event.key];
   if (act && act() !== false) { event.preventDefault(); event.stopPropagation(); }
 });
 // Names for those who hear the page, and no Tab stop on a figure.
-for (const [model, name] of [[zone, 'Zone'], [order, 'Order'], [axis, 'Time axis'], [speed, 'Speed'], [back, 'Step back'], [forward, 'Step on'], [slider, 'Time']])
+for (const [model, name] of [[zone, 'Zone'], [order, 'Order'], [axis, 'Time axis'], [speed, 'Speed'], [back, 'Step back'], [forward, 'Step on'], [next, 'Next compaction'], [slider, 'Time']])
   for (const e of viewOf(model)?.shadow_el.querySelectorAll('select,button,[role=slider]') ?? []) e.setAttribute('aria-label', text(name));
+makeTabs();
 for (const {canvas_view} of scene.views_manager.query((view) => view.canvas_view)) { canvas_view.events_el.tabIndex = -1; canvas_view.events_el.style.outline = 'none'; }
 whenThemeChanges(dress);
 new ResizeObserver(() => later(() => { select(); move(); })).observe(host);

@@ -16,10 +16,8 @@ from bokeh.models import (
     Button,
     ColumnDataSource,
     CustomJS,
-    CustomJSTickFormatter,
     Div,
     FixedTicker,
-    GridBox,
     LayoutDOM,
     Select,
     Slider,
@@ -37,14 +35,13 @@ from .latency import latency
 from .look import THEMES, WIDGETS, ramp, words
 from .migratetypes import migratetypes
 from .phases import phases
+from .sheets import GUTTER, SHEETS, rows_sheet
 from .timeline import WIDTH
-from .view import Subject, View, order_index, script, subject_of, zone_index
+from .view import Missing, Subject, Updates, View, order_index, script, subject_of, zone_index
 from .who import who
 from .work import work
 
 _DRAWN = ("zones", "counters", "events", "allocations", "migratetypes")  # groups that views are made of
-GUTTER = 252  # of the column of names, keys and values, in pixels
-
 _WORDS = {
     text: _(text)
     for text in (
@@ -54,7 +51,7 @@ _WORDS = {
         "Compaction work", "counters", "pages scanned", "by migrate scanner", "not traced", "pages moved", "Time per allocation", "Time to get",
         "distribution", "over time", "of", "deferred", "woken", "given up", "got it", "fell back", "requests", "no request now", "Play", "Pause",
         "no free lists in this recording, so no verdict", "one moment", "beyond the count", "pages", "Zone", "Order", "Time axis",
-        "Speed", "Step back", "Step on", "Time",
+        "Speed", "Step back", "Step on", "Time", "Next compaction", "Sheets", "Table of", "rows",
     )
 }  # fmt: skip
 
@@ -79,14 +76,14 @@ class Scene:
         Name of the recording.
     note
         What was thinned, and what the recording lacks.
-    refine
-        ``refine(first, last, axis)``: finer rows between two drawn positions, as updates for the bridge.
+    answer
+        ``answer(message)``: what a message of its script asks of Python, as updates for the bridge.
     """
 
     root: LayoutDOM
     title: str
     note: str
-    refine: Callable[[float, float, str], list[dict[str, Any]]]
+    answer: Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 
 def explorer(
@@ -128,26 +125,33 @@ def explorer(
         raise ValueError(f"run: found nothing to draw; expected one of the groups {', '.join(_DRAWN)}")
     opened, chosen = zone_index(subject, zone), order_index(subject, order)
     main = ColumnDataSource({name: [values] for name, values in frames(subject).items()}, name="main")
-    views = _views(subject)
+    subject.x_range.tags = [[], {}]  # labels of orders and of moments, for axes
+    standing = _views(subject)
+    views = [view for view in standing if isinstance(view, View)]
     note = _note(run, main, live)
     lacks = _lacks(run, {view.key for view in views})
     controls = _controls(subject, opened, chosen)
     verdict = words(sizing_mode="stretch_both", name="verdict")
-    axis = _time_axis(views[-1], subject)
     for view in views:
-        view.figure.name, view.words.name = view.key, f"{view.key} words"
+        view.words.name = f"{view.key} words"
+        if view.figure is not None:
+            view.figure.name = view.key
     _navigation(views)
-    root = _page(
-        words(_heading(run, note), sizing_mode="stretch_width", height=36),
-        verdict,
-        views,
-        controls,
-        lacks,
-        subject.border,
+    sheets, tickers = _sheets(standing, subject)
+    tabs, table = (
+        words(sizing_mode="stretch_width", height=30, name="tabs"),
+        words(sizing_mode="stretch_both", name="table words"),
     )
+    sheets["table"] = column(table, sizing_mode="stretch_both", name="sheet table", visible=False)
+    header = words(_heading(run, note), sizing_mode="stretch_width", height=36)
+    root = _page(header, verdict, tabs, list(sheets.values()), controls, lacks, subject.border)
     arguments = {
-        **controls, "main": main, "verdict": verdict, "x_range": subject.x_range, "time_axis": axis, "root": root,
-        "views": [{"key": view.key, "words": view.words, "figure": view.figure, "cursor": view.cursor, "models": view.models} for view in views],
+        **controls, "main": main, "verdict": verdict, "x_range": subject.x_range, "time_axes": tickers, "root": root,
+        "tabs": tabs, "sheets": sheets, "table": table,
+        "views": [
+            {"key": view.key, "sheet": view.sheet, "words": view.words, "figure": view.figure, "cursor": view.cursor, "models": view.models}
+            for view in views
+        ],
         "bindings": [list(binding) for binding in subject.paint.bindings],
         "settings": _settings(subject, theme, live),
     }  # fmt: skip
@@ -157,22 +161,48 @@ def explorer(
     root.tags = [start]  # what only the script knows belongs to the document too
     document.js_on_event(DocumentReady, start)
 
-    def refine(first: float, last: float, axis: str) -> list[dict[str, Any]]:
-        between = (first, last, axis)
-        finer = [(main, {name: [values] for name, values in frames(subject, between).items()})]
-        for view in views:
-            finer += view.refine(between)
-        return [{"id": source.id, "data": data} for source, data in finer]
+    def answer(message: dict[str, Any]) -> list[dict[str, Any]]:
+        updates: Updates = []
+        if message["type"] == "zoom":
+            between = (float(message["first"]), float(message["last"]), str(message["axis"]))
+            updates.append((main, {name: [values] for name, values in frames(subject, between).items()}))
+            for view in views:
+                updates += view.refine(between)
+        else:
+            for view in views:
+                updates += view.answer(message)
+        return [{"id": source.id, "data": data} for source, data in updates]
 
     return Scene(
-        root, str(run.attrs.get("name", _("recording"))), "; ".join(filter(None, (note, lacks))), refine
+        root, str(run.attrs.get("name", _("recording"))), "; ".join(filter(None, (note, lacks))), answer
     )
 
 
-def _views(subject: Subject) -> list[View]:
+def _views(subject: Subject) -> list[View | Missing]:
+    """All views of a run, sheet by sheet, and what stands where one is missing."""
     of_zones = [contiguity(subject), indices(subject)] if subject.group("zones") is not None else []
-    built = [phases(subject), *of_zones, migratetypes(subject), who(subject), work(subject), latency(subject)]
+    overview = [phases(subject), *of_zones, who(subject), work(subject), latency(subject)]
+    built: list[View | Missing | None] = [*overview, migratetypes(subject)]
     return [view for view in built if view is not None]
+
+
+def _sheets(
+    standing: list[View | Missing], subject: Subject
+) -> tuple[dict[str, LayoutDOM], list[FixedTicker]]:
+    """Layouts of the sheets that have something on them, by key, and the tickers of their time axes."""
+    sheets: dict[str, LayoutDOM] = {}
+    tickers = []
+    for key in SHEETS:
+        views = [view for view in standing if view.sheet == key]
+        alone = [view.layout for view in views if isinstance(view, View) and view.layout is not None]
+        if alone:
+            (sheets[key],) = alone
+            sheets[key].update(name=f"sheet {key}", visible=False)
+        elif views:
+            sheets[key], found = rows_sheet(key, views, subject)
+            tickers += found
+    next(iter(sheets.values())).visible = True
+    return sheets, tickers
 
 
 def _lacks(run: xr.DataTree, shown: set[str]) -> str:
@@ -225,9 +255,10 @@ def _controls(subject: Subject, zone: int, order: int) -> dict[str, Any]:
         "zone": Select(value=str(zone), options=zones, width=_width(zones), visible=len(zones) > 0, name="zone", **look),
         "order": Select(value=str(order), options=orders, width=_width(orders), visible=asks, name="order", **look),
         "axis": Select(value=axes[0][0], options=axes, width=146, visible=len(axes) > 1, name="axis", **look),
-        "play": Toggle(label=f"▶ {_('Play')}", button_type="primary", width=96, name="play", **look),
-        "back": Button(label="◀|", width=42, name="back", **look),
-        "forward": Button(label="|▶", width=42, name="forward", **look),
+        "play": Toggle(label=f"▶ {_('Play')}", button_type="primary", width=92, name="play", **look),
+        "back": Button(label="◀|", width=36, name="back", **look),
+        "forward": Button(label="|▶", width=36, name="forward", **look),
+        "next": Button(label="▶▶|", width=44, name="next", **look),
         "speed": Select(value="30", options=speeds, width=92, name="speed", **look),
         "slider": Slider(
             start=0, end=WIDTH, value=0, step=1, show_value=False, tooltips=False, title=_("time"), name="frame", height=30,
@@ -250,50 +281,35 @@ def _several_nodes(subject: Subject) -> bool:
     return len({zone.partition("/")[0] for zone in subject.zones}) > 1
 
 
-def _time_axis(last: View, subject: Subject) -> FixedTicker:
-    """Show the time under the last row; its script sets ticks and labels."""
-    axis = last.figure.xaxis[0]
-    axis.visible = True
-    axis.ticker = FixedTicker(ticks=[])
-    subject.x_range.tags = [[], {}]
-    axis.formatter = CustomJSTickFormatter(
-        args={"names": subject.x_range}, code="return names.tags[1]?.[tick] ?? ''"
-    )
-    return axis.ticker
-
-
 def _navigation(views: list[View]) -> None:
     """Drag to zoom in time, Ctrl and wheel too; a click moves the cursor, a double click shows all again."""
     for view in views:
-        zoom = BoxZoomTool(dimensions="width")
-        view.figure.add_tools(zoom, WheelZoomTool(dimensions="width", modifiers={"ctrl": True}))
-        view.figure.toolbar.active_drag = zoom
+        if view.figure is not None:
+            zoom = BoxZoomTool(dimensions="width")
+            view.figure.add_tools(zoom, WheelZoomTool(dimensions="width", modifiers={"ctrl": True}))
+            view.figure.toolbar.active_drag = zoom
 
 
 def _page(
-    header: Div, verdict: Div, views: list[View], controls: dict[str, Any], lacks: str, border: int
+    header: Div,
+    verdict: Div,
+    tabs: Div,
+    sheets: list[LayoutDOM],
+    controls: dict[str, Any],
+    lacks: str,
+    border: int,
 ) -> LayoutDOM:
-    cells = []
-    for k, view in enumerate(views):
-        cells += [(view.words, k, 0), *((drawn, k, 1) for drawn in (view.figure, *view.more))]
-    rows = [view.share for view in views]
-    grid = GridBox(
-        children=cells,
-        rows=rows,
-        cols=[f"{GUTTER}px", "minmax(0,1fr)"],
-        sizing_mode="stretch_both",
-        spacing=(3, 0),
-    )
     pickers = [controls[name] for name in ("zone", "order", "axis")]
     buttons = row(
-        *(controls[name] for name in ("play", "back", "forward", "speed")),
+        *(controls[name] for name in ("play", "back", "forward", "next", "speed")),
         width=GUTTER + border - 8,
         margin=0,
     )
     parts = [
         row(header, *pickers, sizing_mode="stretch_width", height=36, margin=(0, 0, 4, 0)),
-        column(verdict, sizing_mode="stretch_width", height=48, margin=(0, 0, 4, 0)),
-        grid,
+        column(verdict, sizing_mode="stretch_width", height=48),
+        column(tabs, sizing_mode="stretch_width", height=30, margin=(0, 0, 4, 0)),
+        *sheets,
     ]
     if lacks:
         parts.append(
@@ -321,7 +337,7 @@ def _settings(subject: Subject, theme: str, live: bool) -> dict[str, Any]:
         "absent": ABSENT, "edges": timeline.edges, "positions": timeline.positions, "start": timeline.start,
         "end": timeline.end, "instant": timeline.instant, "live": live, "width": WIDTH,
         "wall": subject.run.attrs["start_ns"] / 1e6 if clock == "wall" else None,
-        "phase_starts": [start for start, _end, _name in timeline.phases],
+        "sheets": SHEETS, "phase_starts": [start for start, _end, _name in timeline.phases],
     }  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def fidelity(score: xr.Dataset, *, theme: str = "auto") -> Scene:
     document = Document(title=f"{title} · compactlab")
     document.add_root(root)
     document.js_on_event(DocumentReady, start)
-    return Scene(root, title, "", lambda first, last, axis: [])  # noqa: ARG005
+    return Scene(root, title, "", lambda message: [])  # noqa: ARG005
 
 
 def blocks(score: xr.Dataset) -> ColumnDataSource:

@@ -158,7 +158,15 @@ h3 {{ margin: 0; font-size: 15px; font-weight: 650; line-height: 18px; }}
   border: 1px solid var(--cl-rule); }}
 .ruler {{ display: inline-block; width: 13px; border-top: 3px solid var(--cl-ink); margin-right: 7px; vertical-align: 4px; }}
 button {{ all: unset; cursor: pointer; text-decoration: underline; color: var(--cl-accent); }}
-button:focus-visible {{ outline: 3px solid var(--cl-accent); }}
+button:focus-visible, select:focus-visible, [tabindex="0"]:focus-visible {{ outline: 3px solid var(--cl-accent); outline-offset: -3px; }}
+[role=tablist] {{ display: flex; gap: 4px; border-bottom: 1px solid var(--cl-rule); height: 28px; }}
+[role=tab] {{ padding: 0 12px; font-size: 15px; line-height: 26px; text-decoration: none; color: var(--cl-ink2); border-bottom: 3px solid transparent; box-sizing: border-box; height: 29px; }}
+[role=tab][aria-selected=true] {{ color: var(--cl-ink); font-weight: 650; border-bottom-color: var(--cl-accent); }}
+[role=tab]:hover {{ color: var(--cl-ink); }}
+select {{ font: inherit; color: var(--cl-ink); background: var(--cl-control); border: 1px solid var(--cl-rule); border-radius: 6px; padding: 3px 8px; color-scheme: var(--cl-scheme); }}
+table {{ border-collapse: collapse; line-height: 22px; }} caption {{ text-align: left; font-size: 15px; font-weight: 650; padding-bottom: 4px; }}
+th, td {{ text-align: right; padding: 0 14px 0 0; white-space: nowrap; font-weight: inherit; border-bottom: 1px solid var(--cl-rule); }}
+th:first-child {{ text-align: left; }} thead th {{ position: sticky; top: 0; background: var(--cl-bg); color: var(--cl-ink2); }}
 """
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, HoverTool, Range1d
 
+from ..texts import _
 from .timeline import seconds_of
-from .view import Between, Subject, View, steps
+from .view import Between, Missing, Subject, View, steps
 
 TOKENS = {
     "Unmovable": "unmovable",
@@ -20,14 +21,14 @@ TOKENS = {
 }
 
 
-def migratetypes(subject: Subject) -> View | None:
-    """Stack of free memory by migratetype; None where the recording has no pagetypeinfo.
+def migratetypes(subject: Subject) -> View | Missing:
+    """Stack of free memory by migratetype, from pagetypeinfo.
 
     The kernel stops counting a list at 100,000 blocks: what buddyinfo says is free beyond that is hatched.
     """
     group = subject.group("migratetypes")
     if group is None:
-        return None
+        return Missing(_("free memory by migratetype"), _("read /proc/pagetypeinfo, as root"), "pressure")
     types = [str(name) for name in group.migratetype.values]
     rows = ColumnDataSource(_rows(subject, group))
     y_range = Range1d(0, 1)
@@ -59,7 +60,7 @@ def migratetypes(subject: Subject) -> View | None:
     }  # fmt: skip
     lines = int((group["nr_free"] > 0).any(("time", "zone", "order")).sum() + group["censored"].any())
     return View(
-        "migratetypes", drawn, cursor, f"minmax({max(20 + 17 * lines, 62)}px,1.2fr)", models,
+        "migratetypes", drawn, cursor, f"minmax({max(20 + 17 * lines, 62)}px,1.2fr)", models, sheet="pressure",
         refine=lambda between: [(rows, _rows(subject, group, between))],
     )  # fmt: skip
 

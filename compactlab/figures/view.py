@@ -8,8 +8,8 @@ from importlib.resources import files
 from typing import Any
 
 import xarray as xr
-from bokeh.models import ColumnDataSource, Div, Range1d, Span
-from bokeh.plotting import figure
+from bokeh import plotting
+from bokeh.models import ColumnDataSource, Div, LayoutDOM, Range1d, Span
 
 from .. import schema
 from ..metrics.source import group, huge_page_order
@@ -18,6 +18,9 @@ from .timeline import WIDTH, Timeline, timeline_of
 
 Between = tuple[float, float, str]
 """Part of a drawn axis: first position, last position, name of the axis."""
+
+Updates = list[tuple[ColumnDataSource, dict[str, Any]]]
+"""Sources, and the columns they are to have."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Subject:
         """Group of the run, or None."""
         return group(self.run, name)
 
-    def figure(self, y_range: Any, **options: Any) -> tuple[figure, Span]:
+    def figure(self, y_range: Any, **options: Any) -> tuple[plotting.figure, Span]:
         """Figure on the shared time axis, and its cursor."""
         drawn = self.paint.figure(
             x_range=self.x_range, y_range=y_range, min_border_left=self.border, min_border_right=30, min_border_top=2,
@@ -58,21 +61,35 @@ class Subject:
 
 @dataclass(frozen=True)
 class View:
-    """One row of a dashboard.
+    """One row of a sheet of a dashboard.
 
     ``models`` are what the view's script gets; ``script`` is the stem of a JavaScript file that holds one
     function ``(ctx, models) => ({select, move})``: ``select`` redraws after zone, order, axis, range or
-    data changed, ``move`` follows the cursor.
+    data changed, ``move`` follows the cursor; ``table``, if there, gives what is drawn in words and numbers:
+    ``{title, columns, rows}``. ``refine`` gives finer data of a part of the time axis, ``answer`` what a message
+    of the script to Python asks for.
     """
 
     key: str
-    figure: figure
-    cursor: Span
+    figure: plotting.figure | None
+    cursor: Span | None
     share: str  # of the height, a CSS grid track
     models: dict[str, Any]
     words: Div = field(default_factory=lambda: words(sizing_mode="stretch_both"))
-    more: tuple[figure, ...] = ()  # further figures in the same row, shown in turn
-    refine: Callable[[Between], list[tuple[ColumnDataSource, dict[str, Any]]]] = lambda between: []  # noqa: ARG005
+    more: tuple[plotting.figure, ...] = ()  # further figures in the same row, shown in turn
+    sheet: str = "overview"  # where it stands, a key of sheets.SHEETS
+    layout: LayoutDOM | None = None  # of a view that fills its sheet alone
+    answer: Callable[[dict[str, Any]], Updates] = lambda message: []  # noqa: ARG005
+    refine: Callable[[Between], Updates] = lambda between: []  # noqa: ARG005
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Stands where a view would, if the run told it: what is missing, and how to record it."""
+
+    what: str
+    how: str
+    sheet: str = "overview"
 
 
 def subject_of(run: xr.DataTree, theme: str, bins: int) -> Subject:
