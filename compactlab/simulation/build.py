@@ -58,6 +58,17 @@ def first_page(zones: Sequence[Zone]) -> int:
     return min(zone.first_pfn for zone in zones) >> largest << largest
 
 
+def span_pages(zones: Sequence[Zone]) -> int:
+    """Pages of a memory that holds the zones and what lies between them, in whole largest blocks.
+
+    >>> span_pages([Zone("1 GiB")])
+    262144
+    """
+    largest = zones[0].nr_orders - 1
+    end = max(zone.end_pfn for zone in zones) - first_page(zones)
+    return -(-end >> largest) << largest
+
+
 def build(
     zones: Sequence[Zone],
     costs: CostModel | None = None,
@@ -99,12 +110,9 @@ def build(
     costs, budgets = costs or CostModel(), budgets or Budgets()
     check_budgets(**budgets._asdict())
     base = first_page(zones)
-    largest = zones[0].nr_orders - 1
-    end = max(zone.end_pfn for zone in zones) - base
-    nr_pages = -(-end >> largest) << largest
     nodes = max(zone.node for zone in zones) + 1
     memory = new_memory(
-        nr_pages, len(zones), nodes, zones[0].pageblock_order, budgets.events, budgets.moves, slots
+        span_pages(zones), len(zones), nodes, zones[0].pageblock_order, budgets.events, budgets.moves, slots
     )
     memory.block["migratetype"] = MOVABLE
     _set_rules(memory, zones[0])

@@ -9,8 +9,9 @@ import xarray as xr
 
 from ..core import memory as m
 from ..core.manual import begin_compaction, compact_some, refresh, stop_compaction
-from .build import Budgets, build
+from .build import Budgets, build, check_budgets
 from .costs import CostModel
+from .memory_need import memory_need, refuse_too_large
 from .presets import one_of
 from .progress import Progress, Report, reporting
 from .run import Samples, run_of
@@ -78,7 +79,8 @@ def compact_zone(
     Raises
     ------
     ValueError
-        If an argument is none of the above, the zone has no such order, or the zones are of no one machine.
+        If an argument is none of the above, the zone has no such order, the zones are of no one machine, or
+        the run would need more memory than there is, as `memory_need` tells.
 
     Examples
     --------
@@ -93,6 +95,8 @@ def compact_zone(
     kind = one_of("migratetype", migratetype or usual, m.MIGRATETYPES[: m.PCP_TYPES])
     who = m.TRIGGERS.index(trigger)
     budgets = Budgets(frames, events, moves)
+    check_budgets(**budgets._asdict())
+    refuse_too_large(memory_need(zones, samples=frames, allocations=0, **budgets._asdict()))
     samples = Samples(build(zones, costs, budgets, seed=seed), zones, budgets)
     samples.keyframe("before")
     _sample(samples)

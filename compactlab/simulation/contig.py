@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import xarray as xr
 
 from ..core.commands import take_range
-from .build import Budgets, build, first_page
+from .build import Budgets, build, check_budgets, first_page
 from .costs import CostModel
+from .memory_need import memory_need, refuse_too_large
 from .run import Samples, run_of
 from .zone import Zone, machine
 
@@ -53,7 +54,8 @@ def alloc_contig_range(
     Raises
     ------
     ValueError
-        If the range is empty or not within one zone, or the zones cannot be of one machine.
+        If the range is empty or not within one zone, the zones cannot be of one machine, or the run would
+        need more memory than there is, as `memory_need` tells.
 
     Examples
     --------
@@ -72,6 +74,8 @@ def alloc_contig_range(
             f"alloc_contig_range: page frames {start_pfn} to {end_pfn}; expected a range within one zone: {held}"
         )
     budgets = Budgets(2, events, moves)
+    check_budgets(**budgets._asdict())
+    refuse_too_large(memory_need(zones, samples=2, allocations=0, **budgets._asdict()))
     samples = Samples(build(zones, costs, budgets, seed=seed), zones, budgets)
     samples.keyframe("before")
     samples.take()

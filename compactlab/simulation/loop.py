@@ -31,6 +31,7 @@ from ..core.kcompactd import PROACTIVE_INTERVAL
 from ..core.request import COMPACT, CONTIG, GFP_TYPE, PHASE
 from .build import Budgets, build, check_budgets, first_page
 from .costs import CostModel
+from .memory_need import memory_need, refuse_too_large
 from .presets import kernel
 from .progress import Progress, Report, reporting
 from .requests import REQUEST, View, Workload, check, check_slots
@@ -95,7 +96,7 @@ def simulate(
     ------
     ValueError
         If the zones cannot be of one machine, cannot hold the orders that the workload asks for,
-        or a budget is negative.
+        a budget is negative, or the run would need more memory than there is, as `memory_need` tells.
 
     Examples
     --------
@@ -107,8 +108,10 @@ def simulate(
     zones = machine(zone)
     view = _view(zones, np.zeros(zones[0].nr_orders, np.int64))
     check(workload, view)
-    check_budgets(samples=samples, allocations=allocations)
     budgets = Budgets(frames, events, moves)
+    counts = {"samples": samples, "allocations": allocations, **budgets._asdict()}
+    check_budgets(**counts)
+    refuse_too_large(memory_need(zones, workload, keyframes=keyframes, **counts))
     memory = build(zones, costs, budgets, slots=workload.slots(view), seed=seed)
     if memory.rules["compaction_proactiveness"][0]:
         memory.node["proactive_next"] = PROACTIVE_INTERVAL
