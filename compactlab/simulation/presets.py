@@ -9,16 +9,42 @@ from dataclasses import dataclass
 THP_DEFRAG = ("always", "defer", "defer+madvise", "madvise", "never")
 """Policies of /sys/kernel/mm/transparent_hugepage/defrag, numbered as in ``rules.thp_defrag``."""
 
-_RANGES = {
-    "watermark_scale_factor": (1, 3000),
-    "watermark_boost_factor": (0, 1 << 31),
-    "extfrag_threshold": (0, 1000),
-    "compaction_proactiveness": (0, 100),
-    "defrag_mode": (0, 1),
-    "compact_unevictable_allowed": (0, 1),
-    "swappiness": (0, 200),
+
+@dataclass(frozen=True)
+class Range:
+    """Values that the kernel takes for a setting.
+
+    >>> [8 in Range(8, or_zero=True), 0 in Range(8, or_zero=True), 3 in Range(8, or_zero=True)]
+    [True, True, False]
+    """
+
+    least: int
+    most: int | None = None
+    or_zero: bool = False
+    """Zero too, though it is less: a value with a meaning of its own."""
+
+    def __contains__(self, value: int) -> bool:
+        if self.or_zero and value == 0:
+            return True
+        return self.least <= value and (self.most is None or value <= self.most)
+
+    def __str__(self) -> str:
+        bounds = f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
+        return f"0, or {bounds}" if self.or_zero else bounds
+
+
+RANGES = {
+    "min_free_kbytes": Range(0),
+    "watermark_scale_factor": Range(1, 3000),
+    "watermark_boost_factor": Range(0, 1 << 31),
+    "extfrag_threshold": Range(0, 1000),
+    "compaction_proactiveness": Range(0, 100),
+    "defrag_mode": Range(0, 1),
+    "percpu_pagelist_high_fraction": Range(8, or_zero=True),  # MIN_PERCPU_PAGELIST_HIGH_FRACTION
+    "compact_unevictable_allowed": Range(0, 1),
+    "swappiness": Range(0, 200),
 }
-_LEAST_HIGH_FRACTION = 8  # MIN_PERCPU_PAGELIST_HIGH_FRACTION
+"""Ranges of the numbers of `Sysctls`, as kernel/sysctl.c and mm/ have them."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +79,11 @@ class Sysctls:
     """How readily anonymous pages are reclaimed."""
 
     def __post_init__(self) -> None:
-        for name, (least, most) in _RANGES.items():
+        for name, accepted in RANGES.items():
             value = getattr(self, name)
-            if not least <= value <= most:
-                raise ValueError(f"Sysctls: {name}={value!r}; expected {least} to {most}")
-        if self.min_free_kbytes is not None and self.min_free_kbytes < 0:
-            raise ValueError(f"Sysctls: min_free_kbytes={self.min_free_kbytes}; expected at least 0")
-        fraction = self.percpu_pagelist_high_fraction
-        if fraction != 0 and fraction < _LEAST_HIGH_FRACTION:
-            raise ValueError(
-                f"Sysctls: percpu_pagelist_high_fraction={fraction}; expected 0, or at least "
-                f"{_LEAST_HIGH_FRACTION}"
-            )
+            computed = name == "min_free_kbytes" and value is None
+            if not computed and value not in accepted:
+                raise ValueError(f"Sysctls: {name}={value!r}; expected {accepted}")
         one_of("transparent_hugepage_defrag", self.transparent_hugepage_defrag, THP_DEFRAG)
 
 
