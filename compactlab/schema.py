@@ -243,6 +243,22 @@ GROUPS: dict[str, dict[str, Variable]] = {
         ),
         "skip": _variable("frame pageblock", "b", "", "Both scanners pass it by.", None, required=False),
         "nr_pages": _variable("frame pageblock kind", "u", "pages", "Pages of each kind."),
+        "free_order": _variable(
+            "frame pageblock",
+            "u",
+            "",
+            "Order of the largest free block that begins in it.",
+            255,
+            required=False,
+        ),
+        "folio_order": _variable(
+            "frame pageblock",
+            "u",
+            "",
+            "Order of the largest movable folio that begins in it.",
+            255,
+            required=False,
+        ),
     },
     "pages": {
         **_clock("keyframe"),

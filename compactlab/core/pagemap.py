@@ -192,3 +192,23 @@ def count_blocks(kind: np.ndarray, block_pages: int, out: np.ndarray) -> None:
     out[:] = 0
     for page in range(kind.size):
         out[page // block_pages, kind[page]] += 1
+
+
+@jit
+def largest_orders(
+    kind: np.ndarray, order: np.ndarray, block_pages: int, free: np.ndarray, folio: np.ndarray
+) -> None:
+    """Give the order of the largest free block and folio that begin in each block of pages; ``TAIL``: none."""
+    free[:] = TAIL
+    folio[:] = TAIL
+    for page in range(kind.size):
+        size = order[page]
+        if size == TAIL:
+            continue
+        block = page // block_pages
+        if kind[page] == FREE:
+            if free[block] == TAIL or free[block] < size:
+                free[block] = size
+        elif kind[page] == ANON or kind[page] == FILE:
+            if folio[block] == TAIL or folio[block] < size:
+                folio[block] = size

@@ -29,7 +29,7 @@ from ..core.engine import (
 )
 from ..core.kcompactd import PROACTIVE_INTERVAL
 from ..core.request import COMPACT, CONTIG, GFP_TYPE, PHASE
-from .build import Budgets, build, check_budgets, first_page
+from .build import PAGE_FIELDS, Budgets, build, check_budgets, first_page
 from .costs import CostModel
 from .memory_need import memory_need, refuse_too_large
 from .presets import kernel
@@ -43,6 +43,8 @@ _COMMANDS = (COMPACT, CONTIG)
 _MOST_OPERATIONS = 100_000  # in one piece of jitted work, some 20 ms
 _FIRST_INTERVAL = 1_000_000_000  # ps between samples; doubled each time there are more than the budget
 _FIRST_OPERATIONS = 16  # likewise: a sample after so many, however little time they took
+_MOST_KEYFRAMES = 48
+_KEYFRAME_BYTES = 64 << 20  # of all keyframes but the first and the last
 
 
 def simulate(
@@ -81,7 +83,8 @@ def simulate(
         How many are kept at most. Samples and frames (of both at least two, or no frames) are thinned to
         every second one when there are more; of the others the run says how many were left out.
     keyframes
-        Whether to keep all pages as they were before and after.
+        Whether to keep all pages as they were before and after, and at moments between that are named as
+        their phase, as far as 64 MiB hold them.
     progress
         True draws a bar; a function is called with a `Progress` some times a second.
     cancel
@@ -164,6 +167,10 @@ class _Runner:
         self.interval = _FIRST_INTERVAL
         self.operations = _FIRST_OPERATIONS
         self.samples_a_frame = 1
+        pages = int(taken.memory.rules["nr_pages"][0])
+        room = _KEYFRAME_BYTES // (len(PAGE_FIELDS) * pages)
+        self.most_keyframes = min(room, _MOST_KEYFRAMES, taken.budgets.frames) if taken.keyframes else 0
+        self.frames_a_keyframe = 1
         self.requests = 0
         self.phase = ""
 
@@ -236,6 +243,17 @@ class _Runner:
                 taken.frames = taken.frames[::2]
                 self.samples_a_frame *= 2
             taken.frame()
+            self._keyframe(last)
+
+    def _keyframe(self, last: bool) -> None:
+        """Keep every page beside a frame, of so many frames as there is room for, evenly."""
+        taken = self.taken
+        if last or not self.phase or self.most_keyframes < 1 or len(taken.frames) % self.frames_a_keyframe:
+            return
+        if len(taken.keyframes) > self.most_keyframes:
+            taken.keyframes = [taken.keyframes[0], *taken.keyframes[2::2]]
+            self.frames_a_keyframe *= 2
+        taken.keyframe(self.phase)
 
 
 def _allocations(memory: m.Memory, records: np.ndarray, first_pfn: int) -> dict[str, xr.Dataset]:

@@ -11,7 +11,7 @@ import xarray as xr
 from .. import schema
 from ..core import memory as m
 from ..core.memory import Memory
-from ..core.pagemap import count_blocks
+from ..core.pagemap import count_blocks, largest_orders
 from .build import PAGE_FIELDS, Budgets, first_page
 from .zone import Zone
 
@@ -68,11 +68,16 @@ class Samples:
             return
         compactor, block = self.memory.control[control], self.memory.block
         counts = np.zeros((block.size, len(m.KINDS)), np.uint16)
-        count_blocks(self._pages("kind"), 1 << self.zones[0].pageblock_order, counts)
+        size = 1 << self.zones[0].pageblock_order
+        count_blocks(self._pages("kind"), size, counts)
+        free_order, folio_order = np.zeros((2, block.size), np.uint8)
+        largest_orders(self._pages("kind"), self._pages("order"), size, free_order, folio_order)
         active = bool(compactor["active"])
         frame = dict(
             elapsed=self.elapsed,
             nr_pages=counts,
+            free_order=free_order,
+            folio_order=folio_order,
             migratetype=np.where(block["isolated"] > 0, m.ISOLATE, block["migratetype"]).astype(np.uint8),
             skip=block["skip"] > 0,
             **{
@@ -135,6 +140,7 @@ def run_of(
     found = {"zones": _zones(samples), "zoneinfo": _zoneinfo(samples), "migratetypes": _migratetypes(samples)}
     found |= {"counters": _counters(samples), "threads": _threads(samples)}
     optional = {
+        "phases": _phases(events, samples.elapsed),
         "events": events,
         "moves": moves,
         "pageblocks": _pageblocks(samples),
@@ -310,6 +316,21 @@ def _events(
     )
 
 
+def _phases(events: xr.Dataset | None, end: int) -> xr.Dataset | None:
+    """Phases of the workload: each lasts until the next begins, the last one to the end."""
+    if events is None or "phase" not in events:
+        return None
+    told = events.isel(event=np.flatnonzero(events["name"].to_numpy() == "phase"))
+    start = told["elapsed"].to_numpy()
+    return xr.Dataset(
+        {
+            "start": ("phase", start),
+            "end": ("phase", np.append(start[1:], max(end, int(start[-1])))),
+            "name": ("phase", told["phase"].to_numpy()),
+        }
+    )
+
+
 def _fill(
     fields: dict[str, np.ndarray],
     column: str,
@@ -380,6 +401,10 @@ def _pageblocks(samples: Samples) -> xr.Dataset | None:
             "start_pfn": ("pageblock", start + samples.first_pfn),
             "migratetype": (("frame", "pageblock"), _column(frames, "migratetype")),
             "skip": (("frame", "pageblock"), _column(frames, "skip")),
+            **{
+                each: (("frame", "pageblock"), _column(frames, each))
+                for each in ("free_order", "folio_order")
+            },
             "nr_pages": (("frame", "pageblock", "kind"), _column(frames, "nr_pages")),
         },
         {**_clock("frame", _column(frames, "elapsed")), "kind": ("kind", np.array(m.KINDS, object))},
