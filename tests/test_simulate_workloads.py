@@ -18,6 +18,7 @@ from compactlab.simulation import workloads
 
 TRACE = Path(__file__).parent / "data" / "page_alloc_trace.txt.gz"
 EVERY = [
+    workloads.day(churn=1, huge=0.1),
     workloads.driver_requests(requests=50),
     workloads.fragment(),
     workloads.idle(2),
@@ -139,7 +140,7 @@ def test_chunks__are_the_same_for_the_same_seed(workload):
     "name",
     sorted(
         set(workloads.__all__)
-        - {"idle", "replay", "beside", "sequence", "punch", "huge_faults", "contig_ranges", "compact_memory"}
+        - {"CURVES", "idle", "replay", "beside", "sequence", "punch", "huge_faults", "contig_ranges", "compact_memory"}
     ),
 )
 def test_chunks__differ_for_another_seed(name):

@@ -8,6 +8,7 @@ punch(seed=0, fill=0.9, keep=0.5, movable=True, settle_s=60, demand=0.9, interva
 """
 
 from .combine import beside, sequence
+from .daily import CURVES, day
 from .demand import compact_memory, contig_ranges, driver_requests, idle, network_bursts, slab_growth
 from .fragmenting import fragment, llfree_realloc, punch
 from .huge import huge_faults, thpfioscale, thpscale
@@ -15,9 +16,11 @@ from .replay import replay
 from .steady import kernel_build, page_cache_stream, server_churn
 
 __all__ = [
+    "CURVES",
     "beside",
     "compact_memory",
     "contig_ranges",
+    "day",
     "driver_requests",
     "fragment",
     "huge_faults",

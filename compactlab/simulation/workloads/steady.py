@@ -35,7 +35,7 @@ _CHUNK = 1 << 16  # rows
 _RUN = 16  # pages that a thread touches, or a file is read ahead, before another has its turn
 
 
-class _Population(NamedTuple):
+class Population(NamedTuple):
     """Pages of one use: percent of what is held, percent of the requests, and what they are."""
 
     held: int
@@ -47,14 +47,14 @@ class _Population(NamedTuple):
 
 
 _SERVER = (
-    _Population(45, 36, 0, GFP_HIGHUSER_MOVABLE | FAULT, memory.ANON, 1),
-    _Population(30, 26, 0, GFP_READAHEAD, memory.FILE, 0),
-    _Population(8, 4, 2, GFP_READAHEAD, memory.FILE, 0),
-    _Population(6, 8, 0, GFP_RECLAIMABLE, memory.SLAB, 0),
-    _Population(5, 6, 1, GFP_KERNEL | RECORD, memory.SLAB, 0),
-    _Population(3, 2, 0, GFP_KERNEL, memory.PGTABLE, 0),
-    _Population(2, 6, 0, GFP_KERNEL, memory.KERNEL, 0),
-    _Population(1, 12, 3, GFP_KERNEL | NORETRY | RECORD, memory.KERNEL, 0),  # socket buffers
+    Population(45, 36, 0, GFP_HIGHUSER_MOVABLE | FAULT, memory.ANON, 1),
+    Population(30, 26, 0, GFP_READAHEAD, memory.FILE, 0),
+    Population(8, 4, 2, GFP_READAHEAD, memory.FILE, 0),
+    Population(6, 8, 0, GFP_RECLAIMABLE, memory.SLAB, 0),
+    Population(5, 6, 1, GFP_KERNEL | RECORD, memory.SLAB, 0),
+    Population(3, 2, 0, GFP_KERNEL, memory.PGTABLE, 0),
+    Population(2, 6, 0, GFP_KERNEL, memory.KERNEL, 0),
+    Population(1, 12, 3, GFP_KERNEL | NORETRY | RECORD, memory.KERNEL, 0),  # socket buffers
 )
 
 
@@ -122,12 +122,12 @@ class server_churn(Workload):  # noqa: N801
         return made
 
 
-def _grow(population: _Population, begin: int, end: int) -> np.ndarray:
+def _grow(population: Population, begin: int, end: int) -> np.ndarray:
     """First requests of a population, some slots at a time."""
     return _in_runs(ALLOC, begin, end, think_ns=1000, **_fields(population))
 
 
-def _fields(population: _Population) -> dict[str, int]:
+def _fields(population: Population) -> dict[str, int]:
     return {name: getattr(population, name) for name in ("order", "gfp", "kind", "mapcount")}
 
 
