@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets, metrics, player, schema, store
     from .dashboards import Explorer
-    from .metrics import score, verdict
+    from .metrics import compare, score, verdict
     from .player import render, show
     from .readers import ParseError, ReadWarning, read
     from .recorder import record
@@ -34,6 +34,7 @@ _HOME = {
     "ReadWarning": "readers",
     "open": "store",
     "save": "store",
+    "compare": "metrics",
     "score": "metrics",
     "verdict": "metrics",
     "Explorer": "dashboards",
@@ -68,6 +69,7 @@ __all__ = [
     "alloc_contig_range",
     "calibrate",
     "compact_zone",
+    "compare",
     "datasets",
     "metrics",
     "open",

@@ -90,3 +90,24 @@ def order_size(order: int, page_size: int | None) -> str:
     '2 MiB'
     """
     return memory(1 << order, page_size)
+
+
+def duration(ns: float) -> str:
+    """Length of time in the unit that keeps three digits.
+
+    >>> [duration(t).replace(NO_BREAK, " ") for t in (0, 999, 1500, 96_462, 1_862_979_232, -2e6, 9.1e12)]
+    ['0 s', '999 ns', '1.5 µs', '96.5 µs', '1.86 s', '−2 ms', '2.53 h']
+    """
+    if ns < 0:
+        return "−" + duration(-ns)
+    for unit, size in (("h", 7_200e9), ("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if ns >= size * 0.9995:
+            size = 3_600e9 if unit == "h" else size
+            return f"{_three_digits(ns / size)}{NO_BREAK}{unit}"
+    return f"{count(ns)}{NO_BREAK}ns" if ns else f"0{NO_BREAK}s"
+
+
+def _three_digits(value: float) -> str:
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    text = _fixed(value, digits)
+    return text.rstrip("0").removesuffix(".") if digits else text

@@ -2,6 +2,7 @@
 
 from .codes import OUTCOMES, REASONS
 from .compaction import WHO, compaction_runs, compaction_work
+from .comparison import JUDGEMENTS, compare
 from .counters import rates
 from .fidelity import outcome, score
 from .fragmentation import fragmentation_score
@@ -14,6 +15,7 @@ from .summary import QUANTITIES, summary
 from .verdicts import verdict
 
 __all__ = [
+    "JUDGEMENTS",
     "OUTCOMES",
     "QUANTITIES",
     "REASONS",
@@ -22,6 +24,7 @@ __all__ = [
     "browser_numbers",
     "compaction_runs",
     "compaction_work",
+    "compare",
     "constants",
     "extfrag_for_order",
     "fragmentation_index",
