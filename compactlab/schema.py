@@ -305,6 +305,7 @@ ATTRIBUTES: dict[str, str] = {
     "machine": "Machine in a few words, where recorded.",
     "seed": "Seed of what is random in a simulation.",
     "config": "What was simulated, as a dictionary that JSON can hold.",
+    "part": "`[start, end]` in ns of `elapsed`, if the run was cut to a stretch of time.",
     "budgets": "Dictionary: log to the numbers of its entries `kept` and `left_out`.",
 }
 _REQUIRED_ATTRIBUTES = (

@@ -39,8 +39,13 @@ def test_summary__requests_of_the_order_alone():
         "latency_p99": 30,
         "latency_mean": 20.0,
         "latency_total": 60,
+        "duration": 3 * MS,
     }
-    assert numbers(summary(schema.new_run({"allocations": group}), order=3)) == {"requests": 0, "failures": 0}
+    assert numbers(summary(schema.new_run({"allocations": group}), order=3)) == {
+        "requests": 0,
+        "failures": 0,
+        "duration": 3 * MS,
+    }
 
 
 def test_summary__counters_rise_over_gaps_and_resets():
@@ -138,7 +143,8 @@ def test_part__cuts_every_group():
     assert zones_[0] <= start < zones_[1]
     assert zones_[-2] < end <= zones_[-1]
     assert cut["phases"]["name"].values.tolist() == ["frozen"]
-    assert cut.attrs == run.attrs
+    assert cut.attrs == run.attrs | {"part": [start, end]}
+    assert summary(cut).duration == end - start
     schema.validate(cut)
     with pytest.raises(ValueError, match="phase 'nap': the run has compaction, baseline, fragment"):
         part(run, "nap")

@@ -26,6 +26,7 @@ THEMES: dict[str, dict[str, str]] = {
         "migrate": "#008a63", "huge": "#3b8fc9", "fallback": "#c2560a",
         "unmovable": "#1b1f24", "movable": "#8fb8a8", "reclaimable": "#a8447f", "highatomic": "#d98a2b",
         "cma": "#e9d58f", "isolate": "#6c7bb5", "other": "#858f9a", "hatch": "#ffffff",
+        "side0": "#0b5a94", "side1": "#c2560a", "side2": "#00875f", "side3": "#a8447f", "side4": "#30363d", "side5": "#7a5200",
     },
     "dark": {
         "bg": "#111111", "panel": "#212121", "ink": "#f2f2f2", "ink2": "#b8bec6", "rule": "#4a4f55",
@@ -35,6 +36,7 @@ THEMES: dict[str, dict[str, str]] = {
         "migrate": "#2fd3a0", "huge": "#3b8fc9", "fallback": "#e07b28",
         "unmovable": "#f2f2f2", "movable": "#56806f", "reclaimable": "#c75f9f", "highatomic": "#e0a04f",
         "cma": "#e9d58f", "isolate": "#8f9edb", "other": "#8f9aa6", "hatch": "#111111",
+        "side0": "#7cc0f0", "side1": "#f28c28", "side2": "#2fd3a0", "side3": "#e58fc2", "side4": "#d9dde2", "side5": "#b9a24a",
     },
 }  # fmt: skip
 

@@ -43,7 +43,7 @@ def part(
     -------
         A run. Of what is sampled it also has the last sample before the part, so that it begins with a
         value, and the first one after it, which books what happened in it; of events and allocations only
-        those from `start` to `end`.
+        those from `start` to `end`. `attrs["part"]`: the two.
 
     Raises
     ------
@@ -71,8 +71,24 @@ def part(
     if "/events" in groups and "/moves" in groups:
         groups["/moves"] = _moves(run, groups["/moves"], first, groups["/events"].sizes["event"])
     cut_run = xr.DataTree.from_dict(groups, name=run.name)
-    cut_run.attrs.update(run.attrs)
+    whole = span_of(run)
+    cut_run.attrs.update(run.attrs | {"part": [max(first, whole[0]), min(last, whole[1])]})
     return cut_run
+
+
+def span_of(run: xr.DataTree) -> tuple[int, int]:
+    """First and last moment of a run, on the `elapsed` scale. Unit: ns.
+
+    Those of its part if it was cut, else of its free lists, else of what else it has.
+    """
+    if "part" in run.attrs:
+        start, end = run.attrs["part"]
+        return int(start), int(end)
+    for name in ("zones", "counters", "events", "allocations", *_SAMPLED):
+        recorded = group(run, name)
+        if recorded is not None and "elapsed" in recorded:
+            return int(recorded.elapsed.values[0]), int(recorded.elapsed.values[-1])
+    return 0, 0
 
 
 def _of_phase(run: xr.DataTree, phase: str) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from ..texts import _
 from .compaction import compaction_runs, compaction_work
 from .fragmentation import fragmentation_score
 from .indices import unusable_index
+from .parts import span_of
 from .source import find_zone, group, huge_page_order
 
 _EVER = np.array([0, np.iinfo(np.int64).max])
@@ -59,7 +60,7 @@ QUANTITIES: dict[str, Quantity] = {
     "fragmentation_score_last": Quantity(_("fragmentation score at last"), "percent", "lower", _("The same at the last sample.")),
     "extfrag_events": Quantity(_("fragmenting fallbacks"), "events", "lower", _("Blocks smaller than a pageblock taken from another migratetype.")),
     "oom_kills": Quantity(_("out-of-memory kills"), "kills", "lower", _("Processes killed for lack of memory (oom_kill).")),
-    "duration": Quantity(_("length of the run"), "ns", "", _("From the first sample to the last.")),
+    "duration": Quantity(_("length of the run"), "ns", "", _("From the begin of the run, or of the part it was cut to, to its end.")),
 }  # fmt: skip
 """All that a summary may tell, in the order of its tables."""
 
@@ -163,9 +164,7 @@ def _rises(counters: xr.Dataset) -> dict[str, int]:
 def _worked(run: xr.DataTree, order: int) -> dict[str, Any]:
     """Pages moved and scanned: by events if the run kept them all, else by counters."""
     del order
-    if _left_out(run) and "counters" in run.children:
-        run = run.filter(lambda node: node.name != "events")
-    work = compaction_work(run, _EVER)
+    work = compaction_work(whole_log(run), _EVER)
     if work.attrs["from"] is None:
         return {}
     scanned = None if "scanned" in work.attrs["lacks"] else int(work.scanned.sum())
@@ -176,6 +175,13 @@ def _worked(run: xr.DataTree, order: int) -> dict[str, Any]:
         "free_scanned": None if "free_scanned" in work.attrs["lacks"] else int(work.free_scanned.sum()),
         "scan_efficiency": migrated / scanned if scanned else None,
     }
+
+
+def whole_log(run: xr.DataTree) -> xr.DataTree:
+    """The run, without its events if a simulation kept only some of them but has counters."""
+    if _left_out(run) and "counters" in run.children:
+        return run.filter(lambda node: node.name != "events")
+    return run
 
 
 def _left_out(run: xr.DataTree) -> int:
@@ -236,11 +242,8 @@ def _times(run: xr.DataTree, order: int) -> dict[str, Any]:
         out["extfrag_events"] = int((small & (fallback != NO_INTEGER)).sum())
     elif run.attrs["source"] == "simulation" and not _left_out(run):
         out["extfrag_events"] = 0
-    for name in ("zones", "counters", "events"):
-        elapsed = run[name].elapsed.values if name in run.children else np.empty(0, np.int64)
-        if elapsed.size > 1:
-            return {**out, "duration": int(elapsed[-1] - elapsed[0])}
-    return out
+    start, end = span_of(run)
+    return {**out, "duration": end - start} if end > start else out
 
 
 def _fragmentation(run: xr.DataTree, zone: str, order: int) -> dict[str, Any]:
@@ -255,7 +258,7 @@ def _fragmentation(run: xr.DataTree, zone: str, order: int) -> dict[str, Any]:
     listed = np.flatnonzero(here.present.values[:, order])
     if not listed.size:
         return {}
-    index, elapsed = index[listed], zones.elapsed.values[listed]
+    index, elapsed = index[listed], zones.elapsed.values[listed].clip(*span_of(run))
     last = here.nr_free.values[listed[-1]] << np.arange(zones.sizes["order"])
     score = fragmentation_score(run).zone_score.values[listed, at]
     return {
