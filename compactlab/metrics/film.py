@@ -1,0 +1,497 @@
+"""Compaction as a film: every pageblock of every zone, step by step.
+
+What a pageblock is at a moment fits into 16 bits; between two steps few of them change. So a film is one
+picture, and for each step the bits that flip in it: it plays forward and back alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from ..core.memory import ANON, FILE, FREE, HOLE, PCP, TAIL, UNKNOWN
+from ..core.pagemap import largest_orders
+from ..schema import NAMES, NO_INTEGER, pageblock_order
+from .blockpages import single_pages
+from .moves import STEPS, compaction_steps, moves
+from .source import group
+
+FILLS = (
+    "absent",
+    "free_1",
+    "free_2",
+    "free_3",
+    "free_4",
+    "free",
+    "movable",
+    "huge",
+    "cannot_move",
+    "unknown",
+)
+"""What most matters about a pageblock, the lowest four bits: absent, free by a quarter at most, ... by less than
+all, wholly free, wholly in use and movable, one huge page, at least a sixteenth cannot move, not told."""
+
+TYPE_BITS, SKIP_BIT, CANNOT_BITS, ORDER_BITS = 4, 7, 8, 12
+"""Where in the 16 bits the other parts begin: migratetype (7: unknown), skip bit, pages that cannot move (0, or 1 +
+log2 of their number of 512), order of the largest free block + 1 (0: none free)."""
+
+MOST_STEPS = 20_000
+MOST_CELLS = 16_384
+
+FRAME = len(STEPS)
+"""What a step is: a position in ``moves.STEPS``, or this: all pageblocks were counted."""
+
+RESET, SOURCE, TARGET = range(3)
+"""Why a cell changes: it was counted anew, pages were moved out of it, or into it."""
+
+_UNKNOWN_TYPE = 7
+_PINNED = np.uint8(1 << NAMES["pages"]["flags"].index("pinned"))
+
+
+@dataclass(frozen=True)
+class Film:
+    """Steps and what flips in each; cells are pageblocks, or groups of them in zones of very many.
+
+    ``first[k]`` to ``first[k + 1]`` are the changes of step k. Positions are page frame numbers, -1 where there is
+    no compaction; ``number`` is what the step is about: pages isolated or moved.
+    """
+
+    zones: list[str]
+    bounds: np.ndarray
+    """(zone + 1,) first cell of each zone."""
+    cell_pages: np.ndarray
+    """(zone,) pages of a cell."""
+    start_pfn: np.ndarray
+    """(cell,) first page of each."""
+    initial: np.ndarray
+    """(cell,) uint16 before the first step."""
+    elapsed: np.ndarray
+    """(step,) ns."""
+    what: np.ndarray
+    """(step,) uint8: a position in ``moves.STEPS``, or ``FRAME``."""
+    zone: np.ndarray
+    """(step,) the zone that is compacted, or -1."""
+    migrate_pfn: np.ndarray
+    free_pfn: np.ndarray
+    number: np.ndarray
+    failed: np.ndarray
+    moved: np.ndarray
+    """(step,) pages moved so far."""
+    first: np.ndarray
+    """(step + 1,)"""
+    cell: np.ndarray
+    """(change,)"""
+    flip: np.ndarray
+    """(change,) uint16: bits that differ from before."""
+    role: np.ndarray
+    """(change,) uint8: RESET, SOURCE or TARGET."""
+    origin: str
+    """Where moves are from: "log", "trace" (inferred), or "frames" where nothing tells them."""
+    total_steps: int
+    """Steps before they were thinned."""
+
+
+@dataclass
+class _Cells:
+    """Pages of each sort in each cell, and what else is known of it; all (cell,)."""
+
+    size: np.ndarray
+    free: np.ndarray
+    cannot: np.ndarray
+    unknown: np.ndarray
+    hole: np.ndarray
+    migratetype: np.ndarray
+    skip: np.ndarray
+    free_order: np.ndarray
+    folio_order: np.ndarray
+    pageblock_order: int
+
+    def take(self, at: np.ndarray) -> _Cells:
+        """Some of them, or some of them several times."""
+        arrays = {name: value[at] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return _Cells(**arrays, pageblock_order=self.pageblock_order)
+
+    def codes(self) -> np.ndarray:
+        """The 16 bits of each."""
+        share = np.ceil(4 * self.free / np.maximum(self.size - self.hole, 1)).astype(np.uint16)
+        fill = np.where(self.free > 0, np.clip(share, 1, 4), FILLS.index("movable")).astype(np.uint16)
+        fill[self.unknown * 2 >= self.size] = FILLS.index("unknown")
+        fill[(self.folio_order != TAIL) & (self.folio_order >= self.pageblock_order)] = FILLS.index("huge")
+        fill[self.free >= self.size - self.hole] = FILLS.index("free")
+        fill[self.cannot * 16 >= self.size] = FILLS.index("cannot_move")
+        fill[self.hole == self.size] = FILLS.index("absent")
+        per_512 = self.cannot * 512 / self.size
+        cannot = np.where(self.cannot > 0, 1 + np.floor(np.log2(np.maximum(per_512, 1))), 0).astype(np.uint16)
+        order = np.where(self.free_order == TAIL, 0, np.minimum(self.free_order, 14) + 1).astype(np.uint16)
+        types = np.minimum(self.migratetype, _UNKNOWN_TYPE).astype(np.uint16)
+        return (
+            fill | types << TYPE_BITS | self.skip.astype(np.uint16) << SKIP_BIT | cannot << CANNOT_BITS | order << ORDER_BITS
+        ).astype(np.uint16)  # fmt: skip
+
+
+class _Layout:
+    """Which cell each pageblock is in."""
+
+    def __init__(self, blocks: xr.Dataset, order: int) -> None:
+        labels = blocks["zone"].to_numpy()
+        start = blocks["start_pfn"].to_numpy()
+        self.order = order
+        self.zones = [str(name) for name in dict.fromkeys(labels.tolist()) if name]
+        self.cell_of = np.full(start.size, -1)
+        self.first_block = int(start[0]) >> order
+        bounds, starts, pages = [0], [], []
+        for name in self.zones:
+            of_zone = np.flatnonzero(labels == name)
+            together = 1 << max(int(np.ceil(np.log2(of_zone.size / MOST_CELLS))), 0)
+            self.cell_of[of_zone] = bounds[-1] + np.arange(of_zone.size) // together
+            bounds.append(bounds[-1] + -(-of_zone.size // together))
+            starts.append(start[of_zone[::together]])
+            pages.append(together << order)
+        self.bounds, self.start_pfn = np.array(bounds), np.concatenate(starts)
+        self.cell_pages = np.array(pages)
+        self.inside = self.cell_of >= 0
+
+    def summed(self, per_block: np.ndarray) -> np.ndarray:
+        """Sums over the pageblocks of each cell."""
+        inside = self.inside
+        weights = per_block[inside].astype(np.float64)
+        return np.bincount(self.cell_of[inside], weights, int(self.bounds[-1])).astype(np.int64)
+
+    def of_cells(self, per_block: np.ndarray) -> np.ndarray:
+        """What the first pageblock of each cell has."""
+        first = np.unique(self.cell_of[self.inside], return_index=True)[1]
+        return per_block[self.inside][first]
+
+    def cells_of(self, pfn: np.ndarray) -> np.ndarray:
+        """Cells of page frame numbers, -1 outside."""
+        block = (pfn >> self.order) - self.first_block
+        known = (block >= 0) & (block < self.cell_of.size)
+        return np.where(known, self.cell_of[np.where(known, block, 0)], -1)
+
+
+def film(run: xr.DataTree, steps: int = MOST_STEPS) -> Film | None:
+    """Make a film of a run's pageblocks.
+
+    Every frame of `/pageblocks` is a step, and so is every event of compaction; between frames, pages move as
+    `moves` tells. Of very many steps neighbours are put together.
+
+    Parameters
+    ----------
+    run
+        A run.
+    steps
+        Steps at most.
+
+    Returns
+    -------
+        None if the run has no `/pageblocks`.
+    """
+    blocks = group(run, "pageblocks")
+    if blocks is None:
+        return None
+    order = pageblock_order(run) or 9
+    layout = _Layout(blocks, order)
+    moved = moves(run)
+    events = group(run, "events")
+    told = _steps(blocks, events, layout)
+    changes = _changes(run, blocks, moved, events, layout, told)
+    return _thinned(layout, told, changes, steps, "frames" if moved is None else str(moved.attrs["from"]))
+
+
+def _steps(blocks: xr.Dataset, events: xr.Dataset | None, layout: _Layout) -> dict[str, np.ndarray]:
+    """Frames and events of compaction as one sequence; `source` is the frame or the event, by number."""
+    frames = blocks.sizes["frame"]
+    at = compaction_steps(events) if events is not None else np.zeros(0, np.int64)
+    columns: dict[str, list[np.ndarray]] = {
+        "elapsed": [blocks["elapsed"].to_numpy()],
+        "what": [np.full(frames, FRAME)],
+        "source": [np.arange(frames)],
+        "zone": [np.full(frames, -1)],
+        "number": [np.zeros(frames, np.int64)],
+        "failed": [np.zeros(frames, np.int64)],
+    }
+    begin = end = migrate = free = np.zeros(0, np.int64)
+    if events is not None and at.size:
+        names = events["name"].to_numpy()[at]
+        what = np.array([STEPS.index(name) for name in names])
+        taken, done, failed = (
+            _numbers(events, each, at) for each in ("nr_taken", "nr_migrated", "nr_failed")
+        )
+        kept = ~np.isin(what, (1, 2, 3)) | (taken > 0)
+        at, what, taken, done, failed = (each[kept] for each in (at, what, taken, done, failed))
+        zones = {name: k for k, name in enumerate(layout.zones)}
+        columns["elapsed"].append(events["elapsed"].to_numpy()[at])
+        columns["what"].append(what)
+        columns["source"].append(at)
+        columns["zone"].append(
+            np.array(
+                [zones.get(name, -1) for name in events["zone"].to_numpy()[at]]
+                if "zone" in events
+                else [-1] * at.size
+            )
+        )
+        columns["number"].append(np.where(what == 4, done, taken).clip(0))
+        columns["failed"].append(failed.clip(0))
+        begin, end = (_numbers(events, each, at) for each in ("start_pfn", "end_pfn"))
+        migrate, free = (_numbers(events, each, at) for each in ("migrate_pfn", "free_pfn"))
+    told = {name: np.concatenate(parts) for name, parts in columns.items()}
+    ordered = np.lexsort((told["what"] == FRAME, told["elapsed"]))
+    told = {name: values[ordered] for name, values in told.items()}
+    framed = np.full(frames, NO_INTEGER)
+    pfns = {
+        "begin": np.concatenate([framed, begin])[ordered], "end": np.concatenate([framed, end])[ordered],
+        "migrate": np.concatenate([blocks["migrate_pfn"].to_numpy(), migrate])[ordered],
+        "free": np.concatenate([blocks["free_pfn"].to_numpy(), free])[ordered],
+    }  # fmt: skip
+    told["migrate_pfn"], told["free_pfn"] = _scanners(told["what"], pfns)
+    told["zone"] = np.where(told["migrate_pfn"] >= 0, _carried(told["zone"], told["what"] != FRAME), -1)
+    moved = np.where(told["what"] == STEPS.index("mm_compaction_migratepages"), told["number"], 0)
+    return told | {"moved": np.cumsum(moved)}
+
+
+def _numbers(events: xr.Dataset, name: str, at: np.ndarray) -> np.ndarray:
+    return events[name].to_numpy()[at] if name in events else np.full(at.size, NO_INTEGER)
+
+
+def _carried(values: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """Each value, or the last one before it that was told."""
+    last = np.maximum.accumulate(np.where(told, np.arange(values.size), -1))
+    return np.where(last >= 0, values[np.maximum(last, 0)], -1)
+
+
+def _scanners(what: np.ndarray, pfns: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Where both scanners stand after each step: begin sets both, isolating moves one, end takes both away."""
+    begins, ends, migrates, frees = (what == k for k in (0, 5, 1, 2))
+    found = []
+    for moves_it, position, start in (
+        (migrates, pfns["end"], pfns["migrate"]),
+        (frees, pfns["begin"], pfns["free"]),
+    ):
+        value = np.where(begins | (what == FRAME), start, np.where(moves_it, position, -1))
+        told = begins | moves_it | ends | ((what == FRAME) & (start >= 0))
+        found.append(_carried(np.where(ends, -1, value), told))
+    return found[0], found[1]
+
+
+def _changes(
+    run: xr.DataTree, blocks: xr.Dataset, moved: xr.Dataset | None, events: xr.Dataset | None, layout: _Layout,
+    told: dict[str, np.ndarray],
+) -> tuple[np.ndarray, list[np.ndarray]]:  # fmt: skip
+    """The first picture, and (step, cell, flip, role) of all changes, in order."""
+    elapsed = events["elapsed"].to_numpy() if events is not None else np.zeros(0, np.int64)
+    pages, _at, out = single_pages(moved, elapsed)
+    event = np.zeros(0, np.int64)
+    if moved is not None:
+        event = np.tile(np.repeat(moved["event"].to_numpy(), 1 << moved["order"].to_numpy()), 2)
+    cells = layout.cells_of(pages)
+    step = _step_of(event, told)
+    kept = (cells >= 0) & (step >= 0)
+    pages, out, cells, step = pages[kept], out[kept], cells[kept], step[kept]
+    ordered = np.argsort(step, kind="stable")
+    pages, out, cells, step = pages[ordered], out[ordered], cells[ordered], step[ordered]
+    frames = np.flatnonzero(told["what"] == FRAME)
+    state = _counted(run, blocks, int(told["source"][frames[0]]), layout)
+    initial = code = state.codes()
+    parts: list[list[np.ndarray]] = []
+    edges = [0, *np.searchsorted(step, frames[1:]), step.size]
+    if step.size and frames[0] > 0:  # moved before the first frame: nothing is known of then
+        edges[0] = int(np.searchsorted(step, frames[0]))
+    for k in range(frames.size):
+        some = slice(edges[k], edges[k + 1])
+        moving, code = _moved_between(
+            run,
+            state,
+            code,
+            layout,
+            int(told["elapsed"][frames[k]]),
+            (pages[some], out[some], cells[some], step[some]),
+        )
+        parts.append(moving)
+        if k + 1 < frames.size:
+            at = int(frames[k + 1])
+            state = _counted(run, blocks, int(told["source"][at]), layout)
+            counted = state.codes()
+            differ = np.flatnonzero(counted != code)
+            parts.append(
+                [
+                    np.full(differ.size, at),
+                    differ,
+                    counted[differ] ^ code[differ],
+                    np.full(differ.size, RESET),
+                ]
+            )
+            code = counted
+    return initial, [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def _step_of(event: np.ndarray, told: dict[str, np.ndarray]) -> np.ndarray:
+    """Step of each event, -1 if it is none."""
+    of_events = np.flatnonzero(told["what"] != FRAME)
+    if not of_events.size:
+        return np.full(event.size, -1)
+    by_event = np.argsort(told["source"][of_events])
+    known = told["source"][of_events][by_event]
+    at = np.minimum(np.searchsorted(known, event), known.size - 1)
+    return np.where(known[at] == event, of_events[by_event][at], -1)
+
+
+def _counted(run: xr.DataTree, blocks: xr.Dataset, frame: int, layout: _Layout) -> _Cells:
+    """All cells as a frame has them."""
+    counts = blocks["nr_pages"].to_numpy()[frame].astype(np.int64)
+    free_order, folio_order = _orders(run, blocks, frame, layout)
+    untold = counts[:, UNKNOWN] + counts[:, PCP]
+    cannot = counts.sum(axis=1) - counts[:, [FREE, ANON, FILE, HOLE]].sum(axis=1) - untold
+    return _Cells(
+        size=layout.summed(counts.sum(axis=1)),
+        free=layout.summed(counts[:, FREE]),
+        cannot=layout.summed(cannot + _pinned(run, int(blocks["elapsed"][frame]), layout)),
+        unknown=layout.summed(untold),
+        hole=layout.summed(counts[:, HOLE]),
+        migratetype=layout.of_cells(blocks["migratetype"].to_numpy()[frame]),
+        skip=layout.of_cells(blocks["skip"].to_numpy()[frame])
+        if "skip" in blocks
+        else np.zeros(int(layout.bounds[-1]), bool),
+        free_order=layout.of_cells(free_order),
+        folio_order=layout.of_cells(folio_order),
+        pageblock_order=layout.order,
+    )
+
+
+def _keyframe(run: xr.DataTree, elapsed: int, exact: bool) -> int | None:
+    """Page map of a moment, or the last one before it."""
+    pages = group(run, "pages")
+    if pages is None:
+        return None
+    moments = pages["elapsed"].to_numpy()
+    if exact:
+        same = np.flatnonzero(moments == elapsed)
+        return int(same[-1]) if same.size else None
+    return max(int(np.searchsorted(moments, elapsed, "right")) - 1, 0)
+
+
+def _orders(
+    run: xr.DataTree, blocks: xr.Dataset, frame: int, layout: _Layout
+) -> tuple[np.ndarray, np.ndarray]:
+    """Largest free block and folio of each pageblock: as the frame has them, else from the page map beside it."""
+    if "free_order" in blocks:
+        return blocks["free_order"].to_numpy()[frame], blocks["folio_order"].to_numpy()[frame]
+    free, folio = np.full((2, blocks.sizes["pageblock"]), TAIL, np.uint8)
+    keyframe = _keyframe(run, int(blocks["elapsed"][frame]), exact=True)
+    if keyframe is not None:
+        pages = run["pages"].to_dataset().isel(keyframe=keyframe)
+        skipped = layout.first_block - (int(pages["first_pfn"]) >> layout.order) << layout.order
+        kind, order = (
+            pages[name].to_numpy()[max(skipped, 0) :][: free.size << layout.order]
+            for name in ("kind", "order")
+        )
+        largest_orders(kind, order, 1 << layout.order, free, folio)
+    return free, folio
+
+
+def _pinned(run: xr.DataTree, elapsed: int, layout: _Layout) -> np.ndarray:
+    """Folios of each pageblock that are pinned, in the last page map before."""
+    found = np.zeros(layout.cell_of.size, np.int64)
+    keyframe = _keyframe(run, elapsed, exact=False)
+    if keyframe is not None:
+        pages = run["pages"].to_dataset().isel(keyframe=keyframe)
+        pinned = np.flatnonzero(pages["flags"].to_numpy() & _PINNED) + int(pages["first_pfn"])
+        block = (pinned >> layout.order) - layout.first_block
+        found += np.bincount(block[(block >= 0) & (block < found.size)], minlength=found.size)
+    return found
+
+
+def _moved_between(
+    run: xr.DataTree, state: _Cells, code: np.ndarray, layout: _Layout, elapsed: int, moving: Sequence[np.ndarray],
+) -> tuple[list[np.ndarray], np.ndarray]:  # fmt: skip
+    """Changes by moves after one frame and before the next, and the picture they lead to."""
+    pages, out, cells, step = moving
+    if not step.size:
+        return [np.zeros(0, np.int64)] * 4, code
+    # One row per step and cell, the rows of a cell together.
+    key = cells.astype(np.int64) << 32 | step
+    rows, row_of = np.unique(key, return_inverse=True)
+    row_cell, row_step = rows >> 32, rows & 0xFFFFFFFF
+    gained = np.bincount(row_of, np.where(out, 1, -1), rows.size).astype(np.int64)
+    begins = np.flatnonzero(np.diff(row_cell, prepend=-1))
+    lengths = np.diff(np.append(begins, rows.size))
+    total = np.cumsum(gained)
+    since = total - np.repeat(total[begins] - gained[begins], lengths)
+    then = state.take(row_cell)
+    then.free = np.clip(then.free + since, 0, then.size)
+    then.free_order = _free_orders(run, layout, elapsed, pages, row_of, row_cell, begins, lengths, then)
+    then.folio_order = np.where(since > 0, TAIL, then.folio_order)
+    codes = then.codes()
+    before = np.append(np.uint16(0), codes[:-1])
+    before[begins] = code[row_cell[begins]]
+    role = np.where(np.bincount(row_of, out, rows.size) > 0, SOURCE, TARGET)
+    result = code.copy()
+    ends = begins + lengths - 1
+    result[row_cell[ends]] = codes[ends]
+    ordered = np.argsort(row_step, kind="stable")
+    return [row_step[ordered], row_cell[ordered], (codes ^ before)[ordered], role[ordered]], result
+
+
+def _free_orders(
+    run: xr.DataTree, layout: _Layout, elapsed: int, pages: np.ndarray, row_of: np.ndarray, row_cell: np.ndarray,
+    begins: np.ndarray, lengths: np.ndarray, then: _Cells,
+) -> np.ndarray:  # fmt: skip
+    """Largest free block of each row: page by page where a page map begins it, else no more than its free pages allow."""
+    bound = np.where(then.free > 0, np.floor(np.log2(np.maximum(then.free, 1))), TAIL).astype(np.uint8)
+    keyframe = _keyframe(run, elapsed, exact=True)
+    if keyframe is None or (layout.cell_pages > 1 << layout.order).any():
+        return bound
+    size = 1 << layout.order
+    mapped = run["pages"].to_dataset().isel(keyframe=keyframe)
+    free = mapped["kind"].to_numpy() == FREE
+    first_pfn = int(mapped["first_pfn"])
+    toggled = np.zeros((row_cell.size, size), bool)
+    np.logical_xor.at(toggled, (row_of, pages & (size - 1)), True)
+    begin = layout.start_pfn[row_cell[begins]] - first_pfn
+    at = begin[:, None] + np.arange(size)
+    inside = (at >= 0) & (at < free.size)
+    toggled[begins] ^= free[np.where(inside, at, 0)] & inside
+    # Cumulative within each cell: what was accumulated before it is taken out again.
+    whole = np.logical_xor.accumulate(toggled, axis=0)
+    earlier = np.zeros((begins.size, size), bool)
+    earlier[1:] = whole[begins[1:] - 1]
+    block = whole ^ np.repeat(earlier, lengths, axis=0)
+    found = np.where(block.any(axis=1), 0, TAIL).astype(np.uint8)
+    for order in range(1, layout.order + 1):
+        block = block[:, ::2] & block[:, 1::2]
+        found[block.any(axis=1)] = order
+    return found
+
+
+def _thinned(
+    layout: _Layout,
+    told: dict[str, np.ndarray],
+    changes: tuple[np.ndarray, list[np.ndarray]],
+    most: int,
+    origin: str,
+) -> Film:
+    """Put neighbouring steps together until there are few enough."""
+    initial, (step, cell, flip, role) = changes
+    total = told["elapsed"].size
+    ends = np.unique(np.linspace(0, total - 1, min(total, max(most, 1))).astype(np.int64))
+    new = np.searchsorted(ends, step)
+    return Film(
+        zones=layout.zones,
+        bounds=layout.bounds,
+        cell_pages=layout.cell_pages,
+        start_pfn=layout.start_pfn,
+        initial=initial,
+        **{
+            name: told[name][ends]
+            for name in ("elapsed", "zone", "migrate_pfn", "free_pfn", "number", "failed", "moved")
+        },
+        what=told["what"][ends].astype(np.uint8),
+        first=np.searchsorted(new, np.arange(ends.size + 1)),
+        cell=cell,
+        flip=flip.astype(np.uint16),
+        role=role.astype(np.uint8),
+        origin=origin,
+        total_steps=total,
+    )
