@@ -41,11 +41,11 @@ log2 of their number of 512), order of the largest free block + 1 (0: none free)
 MOST_STEPS = 20_000
 MOST_CELLS = 16_384
 
-FRAME = len(STEPS)
-"""What a step is: a position in ``moves.STEPS``, or this: all pageblocks were counted."""
+FRAME, ALLOCATED = len(STEPS), len(STEPS) + 1
+"""What a step is: a position in ``moves.STEPS``, or: all pageblocks were counted; a request got a whole one."""
 
-RESET, SOURCE, TARGET = range(3)
-"""Why a cell changes: it was counted anew, pages were moved out of it, or into it."""
+RESET, SOURCE, TARGET, GIVEN = range(4)
+"""Why a cell changes: it was counted anew, pages were moved out of it, or into it, or it was allocated."""
 
 _UNKNOWN_TYPE = 7
 _PINNED = np.uint8(1 << NAMES["pages"]["flags"].index("pinned"))
@@ -71,7 +71,7 @@ class Film:
     elapsed: np.ndarray
     """(step,) ns."""
     what: np.ndarray
-    """(step,) uint8: a position in ``moves.STEPS``, or ``FRAME``."""
+    """(step,) uint8: a position in ``moves.STEPS``, ``FRAME`` or ``ALLOCATED``."""
     zone: np.ndarray
     """(step,) the zone that is compacted, or -1."""
     migrate_pfn: np.ndarray
@@ -87,7 +87,7 @@ class Film:
     flip: np.ndarray
     """(change,) uint16: bits that differ from before."""
     role: np.ndarray
-    """(change,) uint8: RESET, SOURCE or TARGET."""
+    """(change,) uint8: RESET, SOURCE, TARGET or GIVEN."""
     origin: str
     """Where moves are from: "log", "trace" (inferred), or "frames" where nothing tells them."""
     total_steps: int
@@ -175,8 +175,8 @@ class _Layout:
 def film(run: xr.DataTree, steps: int = MOST_STEPS) -> Film | None:
     """Make a film of a run's pageblocks.
 
-    Every frame of `/pageblocks` is a step, and so is every event of compaction; between frames, pages move as
-    `moves` tells. Of very many steps neighbours are put together.
+    Every frame of `/pageblocks` is a step, and so is every event of compaction and every request that got a
+    pageblock or more; between frames, pages move as `moves` tells. Of very many steps neighbours are put together.
 
     Parameters
     ----------
@@ -196,13 +196,26 @@ def film(run: xr.DataTree, steps: int = MOST_STEPS) -> Film | None:
     layout = _Layout(blocks, order)
     moved = moves(run)
     events = group(run, "events")
-    told = _steps(blocks, events, layout)
-    changes = _changes(run, blocks, moved, events, layout, told)
+    given = _given(group(run, "allocations"), order)
+    told = _steps(blocks, events, given, layout)
+    changes = _changes(run, blocks, moved, given, events, layout, told)
     return _thinned(layout, told, changes, steps, "frames" if moved is None else str(moved.attrs["from"]))
 
 
-def _steps(blocks: xr.Dataset, events: xr.Dataset | None, layout: _Layout) -> dict[str, np.ndarray]:
-    """Frames and events of compaction as one sequence; `source` is the frame or the event, by number."""
+def _given(allocations: xr.Dataset | None, order: int) -> xr.Dataset | None:
+    """Requests that got a pageblock or more, and tell which, in the order of their end."""
+    if allocations is None or not {"pfn", "order"} <= set(allocations):
+        return None
+    got = allocations["success"] & (allocations["order"] >= order) & (allocations["pfn"] >= 0)
+    given = allocations.isel(allocation=np.flatnonzero(got.to_numpy()))
+    end = (given["elapsed"] + given["latency_ns"]).to_numpy()
+    return given.assign(end=("allocation", end)).isel(allocation=np.argsort(end, kind="stable"))
+
+
+def _steps(
+    blocks: xr.Dataset, events: xr.Dataset | None, given: xr.Dataset | None, layout: _Layout
+) -> dict[str, np.ndarray]:
+    """Frames, events and requests as one sequence; `source` is the frame, event or request, by number."""
     frames = blocks.sizes["frame"]
     at = compaction_steps(events) if events is not None else np.zeros(0, np.int64)
     columns: dict[str, list[np.ndarray]] = {
@@ -237,6 +250,16 @@ def _steps(blocks: xr.Dataset, events: xr.Dataset | None, layout: _Layout) -> di
         columns["failed"].append(failed.clip(0))
         begin, end = (_numbers(events, each, at) for each in ("start_pfn", "end_pfn"))
         migrate, free = (_numbers(events, each, at) for each in ("migrate_pfn", "free_pfn"))
+    if given is not None:
+        count = given.sizes["allocation"]
+        columns["elapsed"].append(given["end"].to_numpy())
+        columns["what"].append(np.full(count, ALLOCATED))
+        columns["source"].append(np.arange(count))
+        columns["zone"].append(np.full(count, -1))
+        columns["number"].append(1 << given["order"].to_numpy())
+        columns["failed"].append(np.zeros(count, np.int64))
+        none = np.full(count, NO_INTEGER)
+        begin, end, migrate, free = (np.concatenate([each, none]) for each in (begin, end, migrate, free))
     told = {name: np.concatenate(parts) for name, parts in columns.items()}
     ordered = np.lexsort((told["what"] == FRAME, told["elapsed"]))
     told = {name: values[ordered] for name, values in told.items()}
@@ -247,7 +270,7 @@ def _steps(blocks: xr.Dataset, events: xr.Dataset | None, layout: _Layout) -> di
         "free": np.concatenate([blocks["free_pfn"].to_numpy(), free])[ordered],
     }  # fmt: skip
     told["migrate_pfn"], told["free_pfn"] = _scanners(told["what"], pfns)
-    told["zone"] = np.where(told["migrate_pfn"] >= 0, _carried(told["zone"], told["what"] != FRAME), -1)
+    told["zone"] = np.where(told["migrate_pfn"] >= 0, _carried(told["zone"], told["what"] < FRAME), -1)
     moved = np.where(told["what"] == STEPS.index("mm_compaction_migratepages"), told["number"], 0)
     return told | {"moved": np.cumsum(moved)}
 
@@ -277,21 +300,28 @@ def _scanners(what: np.ndarray, pfns: dict[str, np.ndarray]) -> tuple[np.ndarray
 
 
 def _changes(
-    run: xr.DataTree, blocks: xr.Dataset, moved: xr.Dataset | None, events: xr.Dataset | None, layout: _Layout,
-    told: dict[str, np.ndarray],
+    run: xr.DataTree, blocks: xr.Dataset, moved: xr.Dataset | None, given: xr.Dataset | None,
+    events: xr.Dataset | None, layout: _Layout, told: dict[str, np.ndarray],
 ) -> tuple[np.ndarray, list[np.ndarray]]:  # fmt: skip
     """The first picture, and (step, cell, flip, role) of all changes, in order."""
     elapsed = events["elapsed"].to_numpy() if events is not None else np.zeros(0, np.int64)
     pages, _at, out = single_pages(moved, elapsed)
-    event = np.zeros(0, np.int64)
+    step = np.zeros(0, np.int64)
     if moved is not None:
-        event = np.tile(np.repeat(moved["event"].to_numpy(), 1 << moved["order"].to_numpy()), 2)
+        event = np.repeat(moved["event"].to_numpy(), 1 << moved["order"].to_numpy())
+        step = np.tile(_step_of(event, told, told["what"] < FRAME), 2)
+    role = np.where(out, SOURCE, TARGET)
+    if given is not None:
+        size = 1 << given["order"].to_numpy()
+        within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+        pages = np.append(pages, np.repeat(given["pfn"].to_numpy(), size) + within)
+        got = _step_of(np.arange(size.size), told, told["what"] == ALLOCATED)
+        step, role = np.append(step, np.repeat(got, size)), np.append(role, np.full(within.size, GIVEN))
     cells = layout.cells_of(pages)
-    step = _step_of(event, told)
     kept = (cells >= 0) & (step >= 0)
-    pages, out, cells, step = pages[kept], out[kept], cells[kept], step[kept]
+    pages, role, cells, step = pages[kept], role[kept], cells[kept], step[kept]
     ordered = np.argsort(step, kind="stable")
-    pages, out, cells, step = pages[ordered], out[ordered], cells[ordered], step[ordered]
+    pages, role, cells, step = pages[ordered], role[ordered], cells[ordered], step[ordered]
     frames = np.flatnonzero(told["what"] == FRAME)
     state = _counted(run, blocks, int(told["source"][frames[0]]), layout)
     initial = code = state.codes()
@@ -307,7 +337,7 @@ def _changes(
             code,
             layout,
             int(told["elapsed"][frames[k]]),
-            (pages[some], out[some], cells[some], step[some]),
+            (pages[some], role[some], cells[some], step[some]),
         )
         parts.append(moving)
         if k + 1 < frames.size:
@@ -327,9 +357,9 @@ def _changes(
     return initial, [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
-def _step_of(event: np.ndarray, told: dict[str, np.ndarray]) -> np.ndarray:
-    """Step of each event, -1 if it is none."""
-    of_events = np.flatnonzero(told["what"] != FRAME)
+def _step_of(event: np.ndarray, told: dict[str, np.ndarray], among: np.ndarray) -> np.ndarray:
+    """Step of each event or request, -1 if it is none."""
+    of_events = np.flatnonzero(among)
     if not of_events.size:
         return np.full(event.size, -1)
     by_event = np.argsort(told["source"][of_events])
@@ -407,14 +437,14 @@ def _moved_between(
     run: xr.DataTree, state: _Cells, code: np.ndarray, layout: _Layout, elapsed: int, moving: Sequence[np.ndarray],
 ) -> tuple[list[np.ndarray], np.ndarray]:  # fmt: skip
     """Changes by moves after one frame and before the next, and the picture they lead to."""
-    pages, out, cells, step = moving
+    pages, role, cells, step = moving
     if not step.size:
         return [np.zeros(0, np.int64)] * 4, code
     # One row per step and cell, the rows of a cell together.
     key = cells.astype(np.int64) << 32 | step
     rows, row_of = np.unique(key, return_inverse=True)
     row_cell, row_step = rows >> 32, rows & 0xFFFFFFFF
-    gained = np.bincount(row_of, np.where(out, 1, -1), rows.size).astype(np.int64)
+    gained = np.bincount(row_of, np.where(role == SOURCE, 1, -1), rows.size).astype(np.int64)
     begins = np.flatnonzero(np.diff(row_cell, prepend=-1))
     lengths = np.diff(np.append(begins, rows.size))
     total = np.cumsum(gained)
@@ -422,16 +452,26 @@ def _moved_between(
     then = state.take(row_cell)
     then.free = np.clip(then.free + since, 0, then.size)
     then.free_order = _free_orders(run, layout, elapsed, pages, row_of, row_cell, begins, lengths, then)
-    then.folio_order = np.where(since > 0, TAIL, then.folio_order)
+    row_role = np.zeros(rows.size, np.int64)
+    row_role[row_of] = role  # a step is of one kind; where neighbours were put together, of the last one's
+    whole = _carried(
+        np.where(row_role == GIVEN, 1, 0), (row_role == GIVEN) | (gained > 0) | _mask(begins, rows.size)
+    )
+    then.folio_order = np.where(whole > 0, layout.order, np.where(since > 0, TAIL, then.folio_order))
     codes = then.codes()
     before = np.append(np.uint16(0), codes[:-1])
     before[begins] = code[row_cell[begins]]
-    role = np.where(np.bincount(row_of, out, rows.size) > 0, SOURCE, TARGET)
     result = code.copy()
     ends = begins + lengths - 1
     result[row_cell[ends]] = codes[ends]
     ordered = np.argsort(row_step, kind="stable")
-    return [row_step[ordered], row_cell[ordered], (codes ^ before)[ordered], role[ordered]], result
+    return [row_step[ordered], row_cell[ordered], (codes ^ before)[ordered], row_role[ordered]], result
+
+
+def _mask(at: np.ndarray, size: int) -> np.ndarray:
+    found = np.zeros(size, bool)
+    found[at] = True
+    return found
 
 
 def _free_orders(
