@@ -46,7 +46,7 @@ def test_memory_need__covers_what_a_run_takes(workload):
         taken = measured(zone, workload, **FEW, **budgets)
         need = memory_need(zone, workload, **FEW, **budgets)
         assert taken < need.total
-        assert need.total - need.logs < 2.5 * taken
+        assert need.zone + need.workload + need.frames < 2.5 * taken
 
 
 def test_memory_need__of_each_part():
@@ -55,7 +55,7 @@ def test_memory_need__of_each_part():
     assert need.zone == 262144 * 16
     assert need.workload == 0
     assert need.keyframes == 2 * 2 * 262144 * 4
-    assert need.frames == memory_need(zone, frames=99, samples=10).frames == 10 * 2 * 512 * 28
+    assert need.frames == memory_need(zone, frames=99, samples=10).frames == 10 * 2 * 512 * 30
     assert memory_need(zone, keyframes=False).keyframes == 0
     assert memory_need(zone, w.punch()).workload > memory_need(zone, w.huge_faults()).workload > 0
     both = [cl.Zone("1 GiB", name="DMA32", start_pfn=4096), zone]

@@ -31,7 +31,7 @@ from ..core.kcompactd import PROACTIVE_INTERVAL
 from ..core.request import COMPACT, CONTIG, GFP_TYPE, PHASE
 from .build import PAGE_FIELDS, Budgets, build, check_budgets, first_page
 from .costs import CostModel
-from .memory_need import memory_need, refuse_too_large
+from .memory_need import KEYFRAME_BYTES, memory_need, refuse_too_large
 from .presets import kernel
 from .progress import Progress, Report, reporting
 from .requests import REQUEST, View, Workload, check, check_slots
@@ -44,7 +44,6 @@ _MOST_OPERATIONS = 100_000  # in one piece of jitted work, some 20 ms
 _FIRST_INTERVAL = 1_000_000_000  # ps between samples; doubled each time there are more than the budget
 _FIRST_OPERATIONS = 16  # likewise: a sample after so many, however little time they took
 _MOST_KEYFRAMES = 48
-_KEYFRAME_BYTES = 64 << 20  # of all keyframes but the first and the last
 
 
 def simulate(
@@ -168,7 +167,7 @@ class _Runner:
         self.operations = _FIRST_OPERATIONS
         self.samples_a_frame = 1
         pages = int(taken.memory.rules["nr_pages"][0])
-        room = _KEYFRAME_BYTES // (len(PAGE_FIELDS) * pages)
+        room = KEYFRAME_BYTES // (len(PAGE_FIELDS) * pages)
         self.most_keyframes = min(room, _MOST_KEYFRAMES, taken.budgets.frames) if taken.keyframes else 0
         self.frames_a_keyframe = 1
         self.requests = 0
@@ -210,7 +209,7 @@ class _Runner:
                 run_command(memory, requests, place, until)
             begun = self._follow(requests[before : int(place[ROW])])
             if begun or operations <= 0 or self.taken.elapsed * _PICOSECONDS >= until:
-                self._sample()
+                self._sample(framed=begun)
                 until, operations = self._next_sample(), self.operations
             if self.cancel is not None and self.cancel.is_set():
                 return False
@@ -229,8 +228,8 @@ class _Runner:
         self.report(Progress(None, self.requests, self.taken.elapsed, self.phase))
         return begun.size > 0
 
-    def _sample(self, last: bool = False) -> None:
-        """Take a sample, of every so many and of the last a frame; where there is no room, drop every second."""
+    def _sample(self, last: bool = False, framed: bool = False) -> None:
+        """Take a sample, and a frame where asked, at the end, and of every so many; drop every second for room."""
         taken = self.taken
         if len(taken.rows) >= self.most:
             taken.rows = taken.rows[::2]
@@ -238,17 +237,18 @@ class _Runner:
             self.operations *= 2
             self.samples_a_frame = max(1, self.samples_a_frame // 2)
         taken.take()
-        if taken.budgets.frames > 1 and (last or len(taken.rows) % self.samples_a_frame == 0):
+        if taken.budgets.frames > 1 and (last or framed or len(taken.rows) % self.samples_a_frame == 0):
             if len(taken.frames) >= taken.budgets.frames:
                 taken.frames = taken.frames[::2]
                 self.samples_a_frame *= 2
             taken.frame()
-            self._keyframe(last)
+            if not last and (framed or len(taken.frames) % self.frames_a_keyframe == 0):
+                self._keyframe()
 
-    def _keyframe(self, last: bool) -> None:
-        """Keep every page beside a frame, of so many frames as there is room for, evenly."""
+    def _keyframe(self) -> None:
+        """Keep every page beside a frame; where there is no room, drop every second but the first."""
         taken = self.taken
-        if last or not self.phase or self.most_keyframes < 1 or len(taken.frames) % self.frames_a_keyframe:
+        if not self.phase or self.most_keyframes < 1:
             return
         if len(taken.keyframes) > self.most_keyframes:
             taken.keyframes = [taken.keyframes[0], *taken.keyframes[2::2]]

@@ -19,14 +19,16 @@ from .zone import Zone, machine
 # workload's largest chunk, by slot; what is always there.
 _PAGE = PAGE.itemsize
 _KEYFRAME_PAGE = 4
+_BLOCK_FIELDS = 4  # bytes beside the counts of each kind, which take two
 _SLOT = 36
 _EVENT = 400
 _MOVE = 80
 _ALLOCATION = 320
 _SAMPLE = 4096
 _ALWAYS = 16 << 20
+KEYFRAME_BYTES = 64 << 20
+"""Of all page maps but the first and the last."""
 _TWICE = 2  # frames and keyframes are stacked at the end: there for a moment two times
-_KEYFRAMES = 2
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -40,7 +42,7 @@ class Need(NamedTuple):
     workload: int
     """Its handles and its requests."""
     keyframes: int
-    """Page maps before and after."""
+    """Page maps: before and after, and those between."""
     frames: int
     """Page counts of all pageblocks; there is at most one a sample."""
     logs: int
@@ -92,11 +94,13 @@ def memory_need(
         managed, order = sum(each.nr_pages for each in zones), zones[0].pageblock_order
         view = View(managed, order, order, np.zeros(orders, np.int64), zones[0].cpus)
         slots = workload.slots(view)
+    page_map = pages * _KEYFRAME_PAGE
+    between = 0 if workload is None else min(KEYFRAME_BYTES, frames * page_map)
     return Need(
         zone=pages * _PAGE,
         workload=slots * _SLOT,
-        keyframes=_KEYFRAMES * _TWICE * pages * _KEYFRAME_PAGE * keyframes,
-        frames=min(frames, samples) * _TWICE * blocks * (2 * len(KINDS) + 2),
+        keyframes=_TWICE * (2 * page_map + between) * keyframes,
+        frames=min(frames, samples) * _TWICE * blocks * (2 * len(KINDS) + _BLOCK_FIELDS),
         logs=_ALWAYS + events * _EVENT + moves * _MOVE + allocations * _ALLOCATION + samples * _SAMPLE,
     )
 
@@ -153,7 +157,7 @@ def refuse_too_large(need: Need, available: int | None = None) -> None:
     words = {
         "zone": (_("the zone's pages"), _("a smaller zone")),
         "workload": (_("the workload's requests"), _("a smaller zone")),
-        "keyframes": (_("page maps before and after"), _("no page maps (keyframes=False)")),
+        "keyframes": (_("page maps"), _("no page maps (keyframes=False)")),
         "frames": (_("frames"), _("fewer frames")),
         "logs": (_("events, moves, allocations and samples"), _("smaller budgets of these")),
     }
