@@ -90,7 +90,14 @@ def check(memory):
                     if size < max_order:
                         buddy = block ^ (1 << size)
                         inside = zone.start_pfn <= buddy < zone.end_pfn
-                        assert not (inside and kind[buddy] == m.FREE and order[buddy] == size)
+                        if inside and kind[buddy] == m.FREE and order[buddy] == size:
+                            # Only pageblocks of which one is reserved stay apart (page_is_buddy, 6.10).
+                            types = {
+                                int(memory.block[at >> pageblock_order].migratetype) for at in (block, buddy)
+                            }
+                            assert size >= pageblock_order
+                            assert len(types) == 2
+                            assert max(types) >= m.HIGHATOMIC
                 free += len(blocks) << size if migratetype != m.ISOLATE else 0
                 if migratetype != m.ISOLATE and size >= pageblock_order:
                     blocks_free += len(blocks) << size

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from .buddy import (
-    reserve_highatomic_pageblock,
-    unreserve_highatomic_pageblock,
-)
+from .buddy import reserve_highatomic_pageblock, set_kind, unreserve_highatomic_pageblock
 from .compaction import (
     compact_begin,
     compact_step,
@@ -34,6 +31,7 @@ from .memory import (
     EV_DEFERRED,
     EV_MARK_VICTIM,
     EV_TRY_TO_COMPACT,
+    ISOLATED,
     MOVABLE,
     NOT_SUITABLE_ZONE,
     OOM_KILL,
@@ -141,6 +139,7 @@ def get_page_from_freelist(
             page = alloc_pages_zone(memory, zone, cpu, order, migratetype, here)
             if page >= 0:
                 if flags & ALLOC_HIGHATOMIC and order > 0:
+                    set_kind(memory, page, order, ISOLATED)  # given: its neighbours alone are moved
                     reserve_highatomic_pageblock(memory, zone, page, order)
                 if this.boost > 0:
                     wakeup_kswapd(memory, zone, 0, this.index, True)
