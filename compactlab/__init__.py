@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, metrics, player, schema, store
+    from . import datasets, experiments, metrics, player, schema, store
     from .dashboards import Explorer
+    from .experiments.sweep import sweep
     from .metrics import compare, score, verdict
     from .player import render, show
     from .readers import ParseError, ReadWarning, read
@@ -35,6 +36,7 @@ _HOME = {
     "open": "store",
     "save": "store",
     "compare": "metrics",
+    "sweep": "experiments",
     "score": "metrics",
     "verdict": "metrics",
     "Explorer": "dashboards",
@@ -51,6 +53,7 @@ _HOME = {
 }
 _MODULES = {
     "datasets": "datasets",
+    "experiments": "experiments",
     "metrics": "metrics",
     "player": "player",
     "readers": "readers",
@@ -71,6 +74,7 @@ __all__ = [
     "compact_zone",
     "compare",
     "datasets",
+    "experiments",
     "metrics",
     "open",
     "player",
@@ -83,6 +87,7 @@ __all__ = [
     "show",
     "simulate",
     "store",
+    "sweep",
     "verdict",
     "workloads",
 ]
