@@ -1,0 +1,277 @@
+"""One experiment, declared: a zone, the state it begins in, who compacts it, and what is asked of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import xarray as xr
+
+from .. import datasets
+from ..metrics import compaction_runs, summary
+from ..simulation import workloads
+from ..simulation.compact import compact_zone
+from ..simulation.contig import alloc_contig_range
+from ..simulation.loop import simulate
+from ..simulation.memory_need import Need, memory_need, refuse_too_large
+from ..simulation.presets import Sysctls, kernel, one_of
+from ..simulation.progress import Report
+from ..simulation.requests import Workload
+from ..simulation.starts import STARTS, started
+from ..simulation.tuning import with_sysctls
+from ..simulation.zone import Zone
+from ..texts import _, count, order_size
+
+
+class Trigger(NamedTuple):
+    """Who compacts, and what makes it happen."""
+
+    words: str
+    """One line for people."""
+    at_once: bool
+    """Whether it can be had at once, without anybody asking for memory."""
+    demands: tuple[Workload, ...]
+    """What leads to it."""
+
+
+TRIGGERS = {
+    "direct": Trigger(
+        _("A request that finds no free block compacts for itself, and waits meanwhile."),
+        True,
+        (
+            workloads.huge_faults(faults=256),
+            workloads.thpscale(anon=0.2, cache=0.2),
+            workloads.thpfioscale(volume=0.4, huge=0.2),
+        ),
+    ),
+    "kcompactd": Trigger(
+        _("The kernel's thread compacts in the background, woken because a block of some order was missing."),
+        True,
+        (
+            workloads.slab_growth(),
+            workloads.network_bursts(share=0.1, bursts=10),
+            workloads.driver_requests(order=5, requests=2000, share=0.1, every_ns=100_000),
+        ),
+    ),
+    "proactive": Trigger(
+        _(
+            "kcompactd compacts before anybody asks, when the zone's score is above what proactiveness allows."
+        ),
+        True,
+        (workloads.idle(seconds=10), workloads.server_churn(memory=0.3, think_ns=20_000)),
+    ),
+    "manual": Trigger(
+        _("Somebody writes to vm.compact_memory: the whole zone, until both scanners meet."),
+        True,
+        (workloads.compact_memory(),),
+    ),
+    "contig_range": Trigger(
+        _(
+            "A driver wants a range of page frames: everything that is in it is moved out (alloc_contig_range)."
+        ),
+        True,
+        (workloads.contig_ranges(),),
+    ),
+}
+"""Who may compact in a trial, by the kernel's names."""
+
+_FOR_A_REQUEST = ("direct", "kcompactd")
+_SINCE_6_15 = "6.18"  # the one preset that has what 6.15 brought
+
+
+def recordings() -> list[str]:
+    """Names of the shipped recordings that have a page map.
+
+    >>> recordings()
+    ['page-map-compaction', 'page-map-direct', 'page-map-pinned']
+    """
+    return [entry.name for entry in datasets.list() if "pages_before.npz" in entry.files]
+
+
+@functools.lru_cache(maxsize=1)
+def recorded_zone(name: str) -> Zone:
+    """Largest zone of a shipped recording, as its first page map has it."""
+    return Zone.from_pages(datasets.load(name))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is to be simulated, all of it: the same trial gives the same run.
+
+    >>> trial = Trial(Zone("64 MiB"), trigger="manual")
+    >>> trial.title
+    'manual, 64 MiB punched'
+    >>> run = trial.run()
+    >>> trial.told(run).replace(chr(0xA0), " ")
+    '1 compaction (manual), 2 688 pages moved; unusable index for 2 MiB 0.92 before, 0.19 after.'
+    """
+
+    zone: Zone = field(default_factory=Zone)
+    """Declared, or with pages in it; does not count if there is a recording."""
+    recording: str = ""
+    """Shipped recording that the zone is taken from."""
+    start: str = "punched"
+    """State that an empty zone is brought into: a name in `STARTS`."""
+    sysctls: Sysctls = field(default_factory=Sysctls)
+    """Settings of the machine."""
+    kernel: str = ""
+    """Whose rules it follows; the zone's own if not given."""
+    trigger: str = "manual"
+    """Who compacts: a name in `TRIGGERS`."""
+    workload: Workload | None = None
+    """What is asked of memory; None: compaction begins at once."""
+    order: int = 9
+    """Of the request that direct compaction and kcompactd compact for at once."""
+    first: float = 0.5
+    """Where a range for alloc_contig_range begins, as a share of the zone."""
+    range_pages: int = 4096
+    """How long it is."""
+    frames: int = 64
+    keyframes: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("trigger", self.trigger, tuple(TRIGGERS))
+        one_of("start", self.start, tuple(STARTS))
+        if self.recording:
+            one_of("recording", self.recording, recordings())
+        if not 0 <= self.first < 1:
+            raise ValueError(f"Trial: first={self.first}; expected a share of the zone, 0 to below 1")
+        if self.range_pages < 1:
+            raise ValueError(f"Trial: range_pages={self.range_pages}; expected at least 1")
+        version = self.kernel or self.zone.kernel
+        if self.sysctls.defrag_mode and version != _SINCE_6_15:
+            raise ValueError(
+                f"defrag_mode=1: kernel {version} has no such setting; choose {_SINCE_6_15}, or 0"
+            )
+        if self.trigger == "proactive" and not kernel(version).proactive:
+            raise ValueError(f"trigger proactive: kernel {version} has none; it came with 5.9")
+
+    @property
+    def title(self) -> str:
+        """Short name: who compacts what."""
+        asked = f"{self.trigger}, {self.workload.name}" if self.workload is not None else self.trigger
+        if self.recording:
+            return f"{asked}, {self.recording}"
+        held = _("given zone") if self.zone.seed is not None else self.start
+        return f"{asked}, {self.zone.size} {held}"
+
+    def need(self) -> Need:
+        """Memory that it takes at most; of a recording, once that was read."""
+        zone = recorded_zone(self.recording) if self.recording else self.zone
+        keyframes = self.keyframes or self.workload is None
+        return memory_need(zone, self.workload, frames=self.frames, keyframes=keyframes)
+
+    def check(self) -> None:
+        """Refuse, before anything is begun, what cannot be: a run too large for memory.
+
+        Raises
+        ------
+        ValueError
+            With the estimate and what would make it fit.
+        """
+        if not self.recording:
+            refuse_too_large(self.need())
+
+    def prepared(self, progress: bool | Report = False, cancel: threading.Event | None = None) -> Zone:
+        """Zone in the state that it begins in, under the trial's settings."""
+        zone = recorded_zone(self.recording) if self.recording else self.zone
+        zone = dataclasses.replace(zone, kernel=self.kernel or zone.kernel)
+        if zone.seed is None:
+            zone = started(zone, self.start, seed=self.seed, progress=progress, cancel=cancel)
+        return with_sysctls(zone, self.sysctls)
+
+    def run(
+        self, progress: bool | Report = False, cancel: threading.Event | None = None
+    ) -> xr.DataTree | None:
+        """Simulate it.
+
+        Parameters
+        ----------
+        progress, cancel
+            As for `simulate`.
+
+        Returns
+        -------
+            A run; None if it was cancelled before the zone was in its first state.
+        """
+        self.check()
+        zone = self.prepared(progress, cancel)
+        if cancel is not None and cancel.is_set():
+            return None
+        run = self._run(zone, progress, cancel)
+        run.attrs["name"] = self.title
+        run.attrs["config"] |= {
+            "trial": {"start": self.start, "recording": self.recording, "trigger": self.trigger}
+        }
+        return run
+
+    def _run(self, zone: Zone, progress: bool | Report, cancel: threading.Event | None) -> xr.DataTree:
+        if self.workload is not None:
+            return simulate(
+                zone,
+                self.workload,
+                seed=self.seed,
+                frames=self.frames,
+                keyframes=self.keyframes,
+                progress=progress,
+                cancel=cancel,
+            )
+        if self.trigger == "contig_range":
+            first = zone.first_pfn + int(self.first * zone.nr_pages)
+            first = first >> zone.pageblock_order << zone.pageblock_order
+            return alloc_contig_range(zone, first, first + self.range_pages, seed=self.seed)
+        order = self.order if self.trigger in _FOR_A_REQUEST else -1
+        return compact_zone(
+            zone, order, self.trigger, seed=self.seed, frames=self.frames, progress=progress, cancel=cancel
+        )
+
+    def told(self, run: xr.DataTree) -> str:
+        """Say in one or two sentences what came of it."""
+        numbers = summary(run)
+        order = order_size(int(numbers.attrs["order"]), numbers.attrs["page_size"])
+        index = _("unusable index for {size} {first:.2f} before, {last:.2f} after.").format(
+            size=order, first=float(numbers.unusable_first), last=float(numbers.unusable_last)
+        )
+        moved = count(int(numbers.migrated)) if "migrated" in numbers else "0"
+        work = _("{who}, {moved} pages moved; {index}").format(who=self._who(run), moved=moved, index=index)
+        return " ".join([work, *self._missed(run), *_cancelled(run)])
+
+    def _who(self, run: xr.DataTree) -> str:
+        """Compactions by who ran them."""
+        if self.trigger == "contig_range" and self.workload is None:
+            return f"alloc_contig_range: {run.attrs['config']['alloc_contig_range']['result']}"
+        if self.trigger == "contig_range":
+            return "alloc_contig_range"
+        by = Counter(compaction_runs(run).who.values.tolist())
+        if not by:
+            return _("no compaction")
+        number = sum(by.values())
+        runs = _("1 compaction") if number == 1 else _("{number} compactions").format(number=count(number))
+        return f"{runs} ({', '.join(who if len(by) == 1 else f'{count(n)} {who}' for who, n in by.items())})"
+
+    def _missed(self, run: xr.DataTree) -> list[str]:
+        """Say so if it did not come to what the trial is about."""
+        if self.trigger == "contig_range" or self.trigger in compaction_runs(run).who.values:
+            return []
+        if self.workload is None:
+            return [problem[:1].upper() + problem[1:] + "." for problem in run.attrs["problems"][:1]]
+        return [
+            _(
+                "It did not come to {trigger} compaction. "
+                "Another start with fewer large blocks, or more demand, may bring it about."
+            ).format(trigger=self.trigger)
+        ]
+
+
+def _cancelled(run: xr.DataTree) -> list[str]:
+    """Say that it was cancelled, and that what it had is kept."""
+    told = [problem for problem in run.attrs["problems"] if problem.startswith("cancelled")]
+    return [
+        _("The run was {cancelled}; it holds what it had until then.").format(cancelled=each)
+        for each in told[:1]
+    ]
