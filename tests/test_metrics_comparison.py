@@ -202,6 +202,6 @@ def test_words__values_and_changes():
         quantity("duration", 2 * SECOND), quantity("unusable_last", -0.25), quantity("migrated", float("nan")),
         quantity("fragmentation_score_last", 8), quantity("compact_stall", 2.5), quantity("free_last", -300),
     ]  # fmt: skip
-    assert [text.translate(PLAIN) for text in shown] == ["2 s", "−0.250", "–", "8 %", "2.5 runs", "−300 pages"]  # fmt: skip
+    assert [text.translate(PLAIN) for text in shown] == ["2 s", "−0.250", "–", "8 %", "2.5", "−300 pages"]  # fmt: skip
     assert relative(float("nan")) == ""
     assert relative(1.999).translate(PLAIN) == "+200 %"

@@ -1,6 +1,7 @@
 """Runs to Bokeh models and their scripts. A view is a module and a JavaScript file of the same name."""
 
+from .compare import comparison
 from .explorer import Scene, explorer
 from .fidelity import fidelity
 
-__all__ = ["Scene", "explorer", "fidelity"]
+__all__ = ["Scene", "comparison", "explorer", "fidelity"]

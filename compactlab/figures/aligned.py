@@ -92,13 +92,16 @@ def columns_of(sides: Sequence[Side], axis: Axis, zones: list[str], orders: int)
     -------
         float32 arrays by ``quantity side band``, such as ``index 0 mid``: ``index`` (zone, order, position)
         the unusable index; ``usable`` likewise, free pages in blocks of the order or larger; ``free`` (zone,
-        position) pages; ``moved`` (position) pages since the start; each flattened. The bands ``low`` and
+        position) pages; ``moved`` (position) pages since the start; ``t`` (position) seconds since the
+        start of the side's first run; each flattened. The bands ``low`` and
         ``high`` are there for sides of several runs. NaN: not told, or after the side's last run has ended.
     """
     out: dict[str, np.ndarray] = {}
     for at, side in enumerate(sides):
         told: dict[str, list[np.ndarray]] = {}
         inside = np.zeros(axis.positions.size, bool)
+        moments, _within = moments_of(side.runs[0], axis)
+        out[f"t {at} mid"] = ((moments - span_of(side.runs[0])[0]) / 1e9).astype(np.float32)
         for run in side.runs:
             moments, within = moments_of(run, axis)
             inside |= within
@@ -140,6 +143,18 @@ def _values(run: xr.DataTree, moments: np.ndarray, zones: list[str], orders: int
     if work.attrs["from"] is not None:
         out["moved"] = np.cumsum(work.migrated.values).astype(float)
     return out
+
+
+def requested(sides: Sequence[Side], order: int) -> int:
+    """Order whose requests are looked at: the one chosen if anybody asked for it, else the one most asked for."""
+    asked = [run["allocations"].order.values for side in sides for run in side.runs
+             if group(run, "allocations") is not None and "order" in run["allocations"]]  # fmt: skip
+    known = np.concatenate([np.empty(0, np.int64), *asked])
+    known = known[known >= 0]
+    if not known.size or order in known:
+        return order
+    orders, counts = np.unique(known, return_counts=True)
+    return int(orders[counts.argmax()])
 
 
 def latencies(sides: Sequence[Side], order: int, points: int) -> tuple[np.ndarray, list[dict[str, object]]]:

@@ -34,9 +34,11 @@ _IMPORTANT = (
     "migrate_scanned", "extfrag_events", "unusable_mean", "latency_total", "compact_stall",
 )  # fmt: skip
 _ERRORS = ("migrated_error", "migrate_scanned_error", "free_scanned_error", "duration_error", "free_pages_distance", "unusable_error")  # fmt: skip
+_NEAR = 0.1  # a prediction off by less
 _MEMORY = ("free_last", "usable_last")
 _SHARES = ("success_share",)
-_TOLD = 3  # differences in one sentence
+_COUNTS = ("requests", "runs", "events", "kills")  # units that the label names already
+_TOLD = 3  # differences in one sentence; of each side fewer where there are many
 
 
 class Side(NamedTuple):
@@ -159,7 +161,8 @@ def compare(
         Coordinates of quantity: `label`, `unit`, `better`, `meaning`. Where both sides tell the outcome of one
         compaction, `score` (side, error) has the median errors of `metrics.score`, unusable_error at the
         order. NaN: not told. `attrs["text"]`: the most important differences in one sentence;
-        `attrs["caution"]`: what to keep in mind, in sentences.
+        `attrs["caution"]`: what to keep in mind, in sentences; `attrs["level"]`: "ok" where what matters is
+        equal, nearly as predicted (within 10 %) or better, "bad" where it is worse, else "warn".
 
     Raises
     ------
@@ -199,7 +202,10 @@ def compare(
     compared = _judged(compared).assign(_scores(told, zones, order))
     identical = [_identical(told[0].runs, side.runs) for side in told]
     return compared.assign_attrs(
-        text=_text(compared, identical), caution=_caution(compared, identical), identical=identical
+        text=_text(compared, identical),
+        caution=_caution(compared, identical),
+        identical=identical,
+        level=_level(compared, identical),
     )
 
 
@@ -436,22 +442,36 @@ def quantity(name: str, value: float, page_size: int | str = "unknown") -> str:
     if unit == "percent":
         return f"{sign}{size:g}{texts.NO_BREAK}%"
     number = texts.count(size) if float(size).is_integer() else f"{size:,.1f}".replace(",", texts.NO_BREAK)
-    return f"{sign}{number}{texts.NO_BREAK}{unit}"
+    return sign + number if unit in _COUNTS else f"{sign}{number}{texts.NO_BREAK}{unit}"
+
+
+def without_unit(value: str, other: str) -> str:
+    """Leave a unit away that the other value has, too.
+
+    >>> without_unit(f"1{texts.NO_BREAK}ms", f"20{texts.NO_BREAK}ms"), without_unit("1", f"1{texts.NO_BREAK}000")
+    ('1', '1')
+    """
+    unit = other.rpartition(texts.NO_BREAK)[2]
+    return (
+        value if unit.isdigit() or texts.NO_BREAK not in other else value.removesuffix(texts.NO_BREAK + unit)
+    )
 
 
 def relative(change: float) -> str:
     """Print a relative difference.
 
-    >>> [relative(c).replace(texts.NO_BREAK, " ") for c in (0.1234, -0.0042, 0, 3.5)]
-    ['+12 %', '−0.42 %', '±0 %', '4.5 times']
+    >>> [relative(c).replace(texts.NO_BREAK, " ") for c in (0.1234, -0.0042, 0, 3.5, -1e-9)]
+    ['+12 %', '−0.42 %', '±0 %', '4.5 times', '−< 0.01 %']
     """
     if math.isnan(change):
         return ""
     if change >= 2:
         return f"{change + 1:.2g}{texts.NO_BREAK}{_('times')}"
-    size = abs(change) * 100
-    digits = 0 if size >= 9.95 else 1 if size >= 0.995 else 2
-    return f"{'±' if change == 0 else '+' if change > 0 else '−'}{size:.{digits if change else 0}f}{texts.NO_BREAK}%"
+    sign, size = "±" if change == 0 else "+" if change > 0 else "−", abs(change) * 100
+    if 0 < size < 0.005:
+        return f"{sign}<{texts.NO_BREAK}0.01{texts.NO_BREAK}%"
+    digits = 0 if size >= 9.95 or not size else 1 if size >= 0.995 else 2
+    return f"{sign}{size:.{digits}f}{texts.NO_BREAK}%"
 
 
 def _text(compared: xr.Dataset, identical: list[bool]) -> str:
@@ -471,7 +491,8 @@ def _side_text(compared: xr.Dataset, at: int, identical: bool) -> str:
     unsure = int(np.isin(judged, ("unsure", "too_few")).sum())
     equal = int((judged == "equal").sum())
     runs = _n_words(compared, at)
-    chosen = [name for name in _IMPORTANT if name in differ][:_TOLD]
+    most = min(_TOLD, max(1, 3 // (compared.sizes["side"] - 1)))
+    chosen = [name for name in _IMPORTANT if name in differ][:most]
     if not chosen:
         if not unsure and not equal:
             return _("{side} and {first} tell nothing that both have").format(side=side, first=first)
@@ -493,6 +514,26 @@ def _side_text(compared: xr.Dataset, at: int, identical: bool) -> str:
     return text
 
 
+def _level(compared: xr.Dataset, identical: list[bool]) -> str:
+    """Good, bad, or neither, judged by the quantities that matter."""
+    if all(identical):
+        return "ok"
+    matter = compared.isel(quantity=np.isin(compared["quantity"].values.astype(str), _IMPORTANT))
+    if all(is_prediction(compared, side) for side in range(1, compared.sizes["side"])):
+        errors = np.abs(compared.score.values[:, :4])
+        return "ok" if (errors[~np.isnan(errors)] < _NEAR).all() else "warn"
+    ways = set(matter.verdict.values[:, 1:].ravel().tolist()) - {""}
+    if len(ways) == 1:
+        return "ok" if ways == {"better"} else "bad"
+    return "ok" if (matter.judgement.values[:, 1:] == JUDGEMENTS.index("equal")).all() else "warn"
+
+
+def is_prediction(compared: xr.Dataset, side: int) -> bool:
+    """Whether a side stands beside the first as a prediction beside a recording, or the other way."""
+    mixed = compared.source.values[side] != compared.source.values[0]
+    return bool(mixed) and "score" in compared and not compared.score[side].isnull().all()
+
+
 def _n_words(compared: xr.Dataset, at: int) -> str:
     first, side = int(compared.n.values[:, 0].max()), int(compared.n.values[:, at].max())
     if first == side:
@@ -506,13 +547,11 @@ def _difference_text(compared: xr.Dataset, at: int, name: str) -> str:
     side, first = (quantity(name, float(one["median"].values[k]), size) for k in (at, 0))
     change = relative(float(one.relative.values[at]))
     judged = {"better": _("better"), "worse": _("worse")}.get(str(one.verdict.values[at]), "")
-    mixed = compared.source.values[0] != compared.source.values[at]
-    if mixed and "score" in compared and not compared.score.isel(side=at).isnull().all():
+    if is_prediction(compared, at):
         judged = ""  # a prediction beside what it predicts is nearer or farther, not better
     inside = ", ".join(filter(None, (change, judged)))
-    unit = texts.NO_BREAK + first.rpartition(texts.NO_BREAK)[2]
     told = _("{label} {side} instead of {first}").format(
-        label=QUANTITIES[name].label, side=side.removesuffix(unit), first=first
+        label=QUANTITIES[name].label, side=without_unit(side, first), first=first
     )
     return f"{told} ({inside})" if inside else told
 
