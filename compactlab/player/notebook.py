@@ -10,11 +10,11 @@ from IPython.display import publish_display_data
 
 from .pack import Theme
 from .poster import poster
-from .report import page_of
+from .report import Shown, page_of
 
 
 def show(
-    run: xr.DataTree | xr.Dataset,
+    run: Shown,
     *,
     theme: Theme = "auto",
     zone: str | None = None,
@@ -22,16 +22,17 @@ def show(
     height: int = 720,
     max_bytes: int = 3_000_000,
 ) -> None:
-    """Show a run, or a score, in a notebook such that the figure still works when nobody runs the notebook.
+    """Show runs, or a score, in a notebook such that the figure still works when nobody runs the notebook.
 
     Two outputs: an animated picture of a run, which is shown even where scripts are stripped, and the
-    Explorer, or the figure of a score, in a frame of its own. JupyterLab shows the second one of a notebook
+    Explorer, the runs side by side, or the figure of a score, in a frame of its own. JupyterLab shows the second one of a notebook
     that somebody else has run only after `jupyter trust`.
 
     Parameters
     ----------
     run
-        Recording or simulation, or what `score` returns.
+        Recording or simulation; a list of two or more of them, or a mapping from names to runs, to lay them
+        side by side, where each may be a list of runs with other seeds; or what `score` returns.
     theme
         "light", "dark", or "auto": as the reader's system is set.
     zone

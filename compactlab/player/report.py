@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
 
 from .. import figures, texts
+from ..metrics.comparison import Runs
 from ..texts import _
 from .pack import Theme, pack
 
@@ -17,11 +19,17 @@ BINS = 2000
 FEWEST_BINS = 125
 """Below this a page would no longer show what happened."""
 
+SIDE_BY_SIDE = 4
+"""Fewer moments are drawn of runs side by side: there are many lines and several axes."""
+
+Shown = xr.DataTree | xr.Dataset | Sequence[Runs] | Mapping[str, Runs]
+"""A run, what `score` returns, or runs to be laid beside each other."""
+
 
 def page_of(
-    run: xr.DataTree | xr.Dataset, *, theme: Theme, zone: str | None, order: int | None, max_bytes: int
+    run: Shown, *, theme: Theme, zone: str | None, order: int | None, max_bytes: int
 ) -> tuple[str, figures.Scene]:
-    """Page of a run, thinned until it fits, or of a score; and the scene that is on it.
+    """Page of a run, or of several side by side, thinned until it fits, or of a score; and its scene.
 
     Raises
     ------
@@ -32,8 +40,13 @@ def page_of(
     while True:
         if isinstance(run, xr.Dataset):
             scene = figures.fidelity(run, theme=theme)
-        else:
+        elif isinstance(run, xr.DataTree):
             scene = figures.explorer(run, zone=zone, order=order, theme=theme, bins=bins)
+        else:
+            sides = [run] if isinstance(run, Mapping) else run
+            scene = figures.comparison(
+                *sides, zone=zone, order=order, theme=theme, bins=max(bins // SIDE_BY_SIDE, FEWEST_BINS)
+            )
         page = pack(scene.root, scene.title, theme=theme)
         if len(page.encode()) <= max_bytes:
             return page, scene
@@ -46,7 +59,7 @@ def page_of(
 
 
 def render(
-    run: xr.DataTree | xr.Dataset,
+    run: Shown,
     path: str | os.PathLike[str] = "report.html",
     *,
     theme: Theme = "auto",
@@ -54,14 +67,15 @@ def render(
     order: int | None = None,
     max_bytes: int = 6_000_000,
 ) -> Path:
-    """Write the Explorer of a run, or the figure of a score, to an HTML file, and print what it holds.
+    """Write the Explorer of a run, runs side by side, or the figure of a score to an HTML file; print its size.
 
     An existing report is replaced once the new one is complete.
 
     Parameters
     ----------
     run
-        Recording or simulation, or what `score` returns.
+        Recording or simulation; a list of two or more of them, or a mapping from names to runs, to lay them
+        side by side, where each may be a list of runs with other seeds; or what `score` returns.
     path
         File to write, ending in .html.
     theme
