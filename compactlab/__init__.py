@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import datasets, experiments, metrics, player, schema, store
-    from .dashboards import Explorer
+    from .dashboards import CompactionLab, Compare, Explorer
+    from .experiments.schedule import schedule
     from .experiments.sweep import sweep
     from .metrics import compare, score, verdict
     from .player import render, show
@@ -36,9 +37,12 @@ _HOME = {
     "open": "store",
     "save": "store",
     "compare": "metrics",
+    "schedule": "experiments",
     "sweep": "experiments",
     "score": "metrics",
     "verdict": "metrics",
+    "CompactionLab": "dashboards",
+    "Compare": "dashboards",
     "Explorer": "dashboards",
     "render": "player",
     "show": "player",
@@ -63,6 +67,8 @@ _MODULES = {
 }
 
 __all__ = [
+    "CompactionLab",
+    "Compare",
     "CostModel",
     "Explorer",
     "ParseError",
@@ -82,6 +88,7 @@ __all__ = [
     "record",
     "render",
     "save",
+    "schedule",
     "schema",
     "score",
     "show",

@@ -2,6 +2,7 @@
 
 from .curve import curve_of
 from .intervals import intervals
+from .schedule import schedule
 from .sweep import sweep
 
-__all__ = ["curve_of", "intervals", "sweep"]
+__all__ = ["curve_of", "intervals", "schedule", "sweep"]

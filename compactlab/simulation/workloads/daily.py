@@ -126,7 +126,8 @@ class day(Workload):  # noqa: N801
     @property
     def phases(self) -> tuple[str, ...]:
         """What is held at the begin, then the hours."""
-        return "start", *(f"{(self.begin + hour) % HOURS}:00" for hour in range(HOURS))
+        begin = self.begin
+        return "start", *(f"{(begin + hour) % HOURS}:00" for hour in range(HOURS))
 
     def orders(self, view: View) -> tuple[int, ...]:
         """Lone pages up to socket buffers, and huge pages."""
@@ -147,13 +148,13 @@ class day(Workload):  # noqa: N801
 
     def chunks(self, view: View) -> Iterator[np.ndarray]:
         """A chunk for each step of the day."""
-        server = _Server(self, view)
+        server, begin = _Server(self, view), self.begin
         yield phase(0)
         yield server.started()
         for step in range(HOURS * STEPS):
             if step % STEPS == 0:
                 yield phase(1 + step // STEPS)
-            at = (self.begin * STEPS + step) % (HOURS * STEPS)
+            at = (begin * STEPS + step) % (HOURS * STEPS)
             if self._compacts(at, view):
                 yield rows(COMPACT)
             yield server.step(at)
