@@ -23,10 +23,10 @@ def test_started__is_what_the_workload_left(start):
     share = int(run["zones"].free_pages[0, 0]) / zone.nr_pages
     index = float(cl.metrics.unusable_index(run).sel(order=9)[0, 0])
     free, unusable = {
-        "punched": ((0.6, 0.8), (0.85, 1)),
-        "every second page": ((0.4, 0.55), (0.85, 1)),
-        "scattered": ((0.25, 0.35), (0.8, 1)),
-        "mostly full": ((0, 0.1), (0.2, 1)),
+        "punched": ((0.6, 0.75), (1, 1)),
+        "every second page": ((0.4, 0.5), (1, 1)),
+        "scattered": ((0.2, 0.35), (1, 1)),
+        "mostly full": ((0, 0.1), (0.5, 1)),
         "aged by churn": ((0.05, 0.3), (0.1, 1)),
     }[start]
     assert free[0] <= share <= free[1]

@@ -1,5 +1,7 @@
 """ipywidgets around figures: what runs in JupyterLab."""
 
+from .compare import Compare
 from .explorer import Explorer
+from .lab import CompactionLab
 
-__all__ = ["Explorer"]
+__all__ = ["CompactionLab", "Compare", "Explorer"]

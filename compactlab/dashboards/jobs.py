@@ -100,20 +100,30 @@ class Job(ipywidgets.VBox):
 
     def start(self) -> None:
         """Do what the press of Run does."""
-        if self.state == "running":
-            self.say(_("It is still at work: wait for its end, or press Cancel."))
+        if self._is_free():
+            try:
+                work = self._begin()
+            except Exception as error:
+                self._fail(error)
+            else:
+                self.do(work)
+
+    def do(self, work: Work) -> None:
+        """Run other work than that of the button, in the same place."""
+        if not self._is_free():
             return
         self._complain("")
-        try:
-            work = self._begin()
-        except Exception as error:
-            self._fail(error)
-            return
         self._task = Task(self._tell)
         self.state, self.cancel.disabled = "running", False
         self.say(_("Starting …"))
         self._thread = threading.Thread(target=self._work, args=(work, self._task), daemon=True)
         self._thread.start()
+
+    def _is_free(self) -> bool:
+        """Whether nothing runs; says so if something does."""
+        if self.state == "running":
+            self.say(_("It is still at work: wait for its end, or press Cancel."))
+        return self.state != "running"
 
     def stop(self) -> None:
         """Do what the press of Cancel does: ask the work to end; it keeps what it had."""

@@ -107,7 +107,7 @@ class Trial:
     'manual, 64 MiB punched'
     >>> run = trial.run()
     >>> trial.told(run).replace(chr(0xA0), " ")
-    '1 compaction (manual), 2 688 pages moved; unusable index for 2 MiB 0.92 before, 0.19 after.'
+    '1 compaction (manual), 2 816 pages moved; unusable index for 2 MiB 1.00 before, 0.16 after.'
     """
 
     zone: Zone = field(default_factory=Zone)

@@ -23,7 +23,7 @@ class Range:
     or_zero: bool = False
     """Zero too, though it is less: a value with a meaning of its own."""
 
-    def __contains__(self, value: int) -> bool:
+    def __contains__(self, value: float) -> bool:
         if self.or_zero and value == 0:
             return True
         return self.least <= value and (self.most is None or value <= self.most)

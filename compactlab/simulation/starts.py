@@ -28,7 +28,7 @@ from .requests import (
     span,
 )
 from .tuning import with_sysctls
-from .workloads import fragment, punch, server_churn
+from .workloads import fragment, punch, sequence, server_churn
 from .zone import Zone
 
 
@@ -56,12 +56,34 @@ class every_second(Workload):  # noqa: N801
         yield rows(FREE, np.arange(0, pages, 2))
 
 
+@dataclass(frozen=True)
+class huge_fill(Workload):  # noqa: N801
+    """Take every free block that can hold a huge page, as huge pages of somebody's."""
+
+    PHASES: ClassVar[tuple[str, ...]] = ("huge pages",)
+
+    def orders(self, view: View) -> tuple[int, ...]:
+        """Huge pages."""
+        return (view.huge_order,)
+
+    def slots(self, view: View) -> int:
+        """One for each huge page there may be."""
+        return view.pages >> view.huge_order
+
+    def chunks(self, view: View) -> Iterator[np.ndarray]:
+        """As many as are free; no reclaim, no waking of kswapd."""
+        order = view.huge_order
+        yield phase(0)
+        free = int(view.nr_free[order:] @ (1 << np.arange(view.nr_free.size - order)))
+        yield rows(ALLOC, np.arange(free), gfp=memory.MOVABLE, order=order, kind=memory.ANON, mapcount=1)
+
+
 STARTS: dict[str, Workload | None] = {
     "empty": None,
-    "punched": punch(fill=0.96, settle_s=0, demand=0),
-    "every second page": every_second(fill=0.96),
-    "scattered": fragment(target=0.95, free=0.3),
-    "mostly full": fragment(target=1.0, free=0.05),
+    "punched": sequence(punch(fill=0.96, settle_s=0, demand=0), huge_fill()),
+    "every second page": sequence(every_second(fill=0.96), huge_fill()),
+    "scattered": sequence(fragment(target=1.0, free=0.3), huge_fill()),
+    "mostly full": sequence(fragment(target=1.0, free=0.08), huge_fill()),
     "aged by churn": server_churn(turnover=2),
 }
 """Names of start states, and what makes them."""
@@ -104,7 +126,7 @@ def started(
     --------
     >>> zone = started(Zone("64 MiB"), "every second page")
     >>> int((zone.seed.kind == memory.FREE).sum()), zone.nr_pages
-    (8131, 16384)
+    (7619, 16384)
     """
     one_of("start", start, tuple(STARTS))
     if zone.seed is not None:
@@ -112,8 +134,7 @@ def started(
     workload = STARTS[start]
     if workload is None:
         return zone
-    if "seed" in workload.config:
-        workload = dataclasses.replace(workload, seed=seed)  # type: ignore[type-var]
+    workload = _seeded(workload, seed)
     plain = dataclasses.replace(zone, sysctls=Sysctls())
     run = simulate(
         plain,
@@ -130,3 +151,12 @@ def started(
     made = Zone.from_pages(run, zone.label, "after")
     made = dataclasses.replace(made, kernel=zone.kernel, cpus=zone.cpus)
     return with_sysctls(made, zone.sysctls)
+
+
+def _seeded(workload: Workload, seed: int) -> Workload:
+    """The workload, or each that it is a sequence of, with a seed where it has one."""
+    if isinstance(workload, sequence):
+        return sequence(*(_seeded(part, seed) for part in workload.parts))
+    if "seed" in workload.config:
+        return dataclasses.replace(workload, seed=seed)  # type: ignore[type-var]
+    return workload
