@@ -73,7 +73,7 @@ const ctx = {
   pixels: () => shown().find((part) => part.figure?.xaxis?.[0]?.visible)?.plot?.frame?.bbox?.width || 880,
   send: (message) => scene.compactlab_send?.(message),
   live: S.live,
-  view: viewOf,
+  view: viewOf, writer,
   sheet: () => sheet,
   play: (on) => { play.active = on; },
   go: (t) => { play.active = false; slider.value = Math.min(Math.max(ctx.draw(t), slider.start), slider.end); },
@@ -176,6 +176,7 @@ function open(key, focus = false) {
   if (!sheets[key] || key === sheet) return;
   sheet = key;
   for (const name of tabNames) sheets[name].visible = name === key;
+  below.visible = key === 'overview';
   markTab();
   if (focus) viewOf(tabs)?.markup_el.querySelector(`[data-sheet="${key}"]`)?.focus();
   requestAnimationFrame(() => { select(); for (const part of shown()) part.script.paint?.(); move(); });   // once there is room to draw in
@@ -313,7 +314,7 @@ host.addEventListener('click', (event) => {
   const act = event.composedPath().find((e) => e.dataset?.act)?.dataset.act;
   for (const part of parts) part.script[act]?.(event);
 });
-host.addEventListener('change', (event) => {
+host.addEventListener('input', (event) => {     // "change" does not leave the shadow of a words block
   const e = event.composedPath()[0];
   if (e.dataset?.change === 'table') { tabled = Number(e.value); tabulate(); viewOf(table)?.markup_el.querySelector('select')?.focus(); }
   for (const part of shown()) part.script[e.dataset?.change]?.(e.value);

@@ -34,14 +34,22 @@ from .indices import indices
 from .latency import latency
 from .look import THEMES, WIDGETS, ramp, words
 from .migratetypes import migratetypes
+from .pagemap import pagemap
 from .phases import phases
-from .sheets import GUTTER, SHEETS, rows_sheet
+from .sheets import GUTTER, SHEETS, rows_sheet, time_axis
 from .timeline import WIDTH
 from .view import Missing, Subject, Updates, View, order_index, script, subject_of, zone_index
 from .who import who
 from .work import work
 
-_DRAWN = ("zones", "counters", "events", "allocations", "migratetypes")  # groups that views are made of
+_DRAWN = (
+    "zones",
+    "counters",
+    "events",
+    "allocations",
+    "migratetypes",
+    "pageblocks",
+)  # groups that views are made of
 _WORDS = {
     text: _(text)
     for text in (
@@ -144,10 +152,12 @@ def explorer(
     )
     sheets["table"] = column(table, sizing_mode="stretch_both", name="sheet table", visible=False)
     header = words(_heading(run, note), sizing_mode="stretch_width", height=36)
-    root = _page(header, verdict, tabs, list(sheets.values()), controls, lacks, subject.border)
+    told = f'<div class="m" style="padding-top:2px">{html.escape(lacks)}</div>' if lacks else ""
+    below = words(told, sizing_mode="stretch_width")
+    root = _page(header, verdict, tabs, list(sheets.values()), controls, below, subject.border)
     arguments = {
         **controls, "main": main, "verdict": verdict, "x_range": subject.x_range, "time_axes": tickers, "root": root,
-        "tabs": tabs, "sheets": sheets, "table": table,
+        "tabs": tabs, "sheets": sheets, "table": table, "below": below,
         "views": [
             {"key": view.key, "sheet": view.sheet, "words": view.words, "figure": view.figure, "cursor": view.cursor, "models": view.models}
             for view in views
@@ -182,7 +192,7 @@ def _views(subject: Subject) -> list[View | Missing]:
     """All views of a run, sheet by sheet, and what stands where one is missing."""
     of_zones = [contiguity(subject), indices(subject)] if subject.group("zones") is not None else []
     overview = [phases(subject), *of_zones, who(subject), work(subject), latency(subject)]
-    built: list[View | Missing | None] = [*overview, migratetypes(subject)]
+    built: list[View | Missing | None] = [*overview, pagemap(subject), migratetypes(subject)]
     return [view for view in built if view is not None]
 
 
@@ -194,10 +204,13 @@ def _sheets(
     tickers = []
     for key in SHEETS:
         views = [view for view in standing if view.sheet == key]
-        alone = [view.layout for view in views if isinstance(view, View) and view.layout is not None]
+        alone = [view for view in views if isinstance(view, View) and view.layout is not None]
         if alone:
-            (sheets[key],) = alone
+            (view,) = alone
+            sheets[key] = view.layout
             sheets[key].update(name=f"sheet {key}", visible=False)
+            if view.figure is not None:
+                tickers.append(time_axis(view, subject))
         elif views:
             sheets[key], found = rows_sheet(key, views, subject)
             tickers += found
@@ -296,7 +309,7 @@ def _page(
     tabs: Div,
     sheets: list[LayoutDOM],
     controls: dict[str, Any],
-    lacks: str,
+    lacks: Div,
     border: int,
 ) -> LayoutDOM:
     pickers = [controls[name] for name in ("zone", "order", "axis")]
@@ -311,13 +324,8 @@ def _page(
         column(tabs, sizing_mode="stretch_width", height=30, margin=(0, 0, 4, 0)),
         *sheets,
     ]
-    if lacks:
-        parts.append(
-            words(
-                f'<div class="m" style="padding-top:2px">{html.escape(lacks)}</div>',
-                sizing_mode="stretch_width",
-            )
-        )
+    if lacks.text:
+        parts.append(lacks)
     slide = column(controls["slider"], sizing_mode="stretch_width", margin=(9, 30, 0, 8))
     parts.append(row(buttons, slide, sizing_mode="stretch_width", height=36, margin=(4, 0, 0, 0)))
     return column(

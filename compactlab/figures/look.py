@@ -23,7 +23,7 @@ THEMES: dict[str, dict[str, str]] = {
         "grid": "#e8ebee", "control": "#ffffff", "used": "#c3c9d0", "accent": "#0b5a94", "on_accent": "#ffffff",
         "ok": "#00704f", "warn": "#8a5a00", "bad": "#b03a00",
         "ok_bg": "#e3f4ee", "warn_bg": "#fdf3da", "bad_bg": "#fdeae0",
-        "migrate": "#008a63", "huge": "#3b8fc9", "fallback": "#c2560a",
+        "migrate": "#008a63", "scan_free": "#a8447f", "huge": "#3b8fc9", "fallback": "#c2560a",
         "unmovable": "#1b1f24", "movable": "#8fb8a8", "reclaimable": "#a8447f", "highatomic": "#d98a2b",
         "cma": "#e9d58f", "isolate": "#6c7bb5", "other": "#858f9a", "hatch": "#ffffff",
         "side0": "#0b5a94", "side1": "#c2560a", "side2": "#00875f", "side3": "#a8447f", "side4": "#30363d", "side5": "#7a5200",
@@ -33,7 +33,7 @@ THEMES: dict[str, dict[str, str]] = {
         "grid": "#2b2e32", "control": "#2a2a2a", "used": "#5b636c", "accent": "#7cc0f0", "on_accent": "#0b1b28",
         "ok": "#4fd1a5", "warn": "#f0c04a", "bad": "#ff9a66",
         "ok_bg": "#10302a", "warn_bg": "#342a0e", "bad_bg": "#3a1d0f",
-        "migrate": "#2fd3a0", "huge": "#3b8fc9", "fallback": "#e07b28",
+        "migrate": "#2fd3a0", "scan_free": "#e58fc2", "huge": "#3b8fc9", "fallback": "#e07b28",
         "unmovable": "#f2f2f2", "movable": "#56806f", "reclaimable": "#c75f9f", "highatomic": "#e0a04f",
         "cma": "#e9d58f", "isolate": "#8f9edb", "other": "#8f9aa6", "hatch": "#111111",
         "side0": "#7cc0f0", "side1": "#f28c28", "side2": "#2fd3a0", "side3": "#e58fc2", "side4": "#d9dde2", "side5": "#b9a24a",
@@ -165,7 +165,7 @@ button:focus-visible, select:focus-visible, [tabindex="0"]:focus-visible {{ outl
 [role=tab] {{ padding: 0 12px; font-size: 15px; line-height: 26px; text-decoration: none; color: var(--cl-ink2); border-bottom: 3px solid transparent; box-sizing: border-box; height: 29px; }}
 [role=tab][aria-selected=true] {{ color: var(--cl-ink); font-weight: 650; border-bottom-color: var(--cl-accent); }}
 [role=tab]:hover {{ color: var(--cl-ink); }}
-select {{ font: inherit; color: var(--cl-ink); background: var(--cl-control); border: 1px solid var(--cl-rule); border-radius: 6px; padding: 3px 8px; color-scheme: var(--cl-scheme); }}
+select, input {{ font: inherit; color: var(--cl-ink); background: var(--cl-control); border: 1px solid var(--cl-rule); border-radius: 6px; padding: 2px 6px; height: 28px; box-sizing: border-box; vertical-align: middle; color-scheme: var(--cl-scheme); }}
 table {{ border-collapse: collapse; line-height: 22px; }} caption {{ text-align: left; font-size: 15px; font-weight: 650; padding-bottom: 4px; }}
 th, td {{ text-align: right; padding: 0 14px 0 0; white-space: nowrap; font-weight: inherit; border-bottom: 1px solid var(--cl-rule); }}
 th:first-child {{ text-align: left; }} thead th {{ position: sticky; top: 0; background: var(--cl-bg); color: var(--cl-ink2); }}

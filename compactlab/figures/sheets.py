@@ -50,7 +50,7 @@ def rows_sheet(
         children=cells, rows=tracks, cols=[f"{GUTTER}px", "minmax(0,1fr)"], sizing_mode="stretch_both",
         spacing=(3, 0), name=f"sheet {key}", visible=False,
     )  # fmt: skip
-    return grid, [_time_axis(drawn[-1], subject)] if drawn else []
+    return grid, [time_axis(drawn[-1], subject)] if drawn else []
 
 
 def missing(lack: Missing) -> LayoutDOM:
@@ -63,7 +63,7 @@ def missing(lack: Missing) -> LayoutDOM:
     return words(told, sizing_mode="stretch_width")
 
 
-def _time_axis(last: View, subject: Subject) -> FixedTicker:
+def time_axis(last: View, subject: Subject) -> FixedTicker:
     """Show the time under the last row; its script sets ticks and labels."""
     assert last.figure is not None  # noqa: S101
     axis = last.figure.xaxis[0]

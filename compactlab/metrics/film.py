@@ -172,7 +172,7 @@ class _Layout:
         return np.where(known, self.cell_of[np.where(known, block, 0)], -1)
 
 
-def film(run: xr.DataTree, steps: int = MOST_STEPS) -> Film | None:
+def film(run: xr.DataTree, steps: int = MOST_STEPS, moved: xr.Dataset | None = None) -> Film | None:
     """Make a film of a run's pageblocks.
 
     Every frame of `/pageblocks` is a step, and so is every event of compaction and every request that got a
@@ -184,6 +184,8 @@ def film(run: xr.DataTree, steps: int = MOST_STEPS) -> Film | None:
         A run.
     steps
         Steps at most.
+    moved
+        What `moves` found, if it was asked already.
 
     Returns
     -------
@@ -194,7 +196,7 @@ def film(run: xr.DataTree, steps: int = MOST_STEPS) -> Film | None:
         return None
     order = pageblock_order(run) or 9
     layout = _Layout(blocks, order)
-    moved = moves(run)
+    moved = moves(run) if moved is None else moved
     events = group(run, "events")
     given = _given(group(run, "allocations"), order)
     told = _steps(blocks, events, given, layout)
