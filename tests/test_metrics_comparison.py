@@ -125,7 +125,18 @@ def test_compare__single_runs_have_no_interval():
     assert np.isnan(told.difference_interval).all()
     assert judged(told, "latency_p99") == "single"
     assert judged(told, "latency_p50") == "equal"
-    assert told.attrs["caution"] == "One run on each side: no intervals, so chance is not ruled out."
+    assert told.attrs["text"].endswith("worse). One run on each side: chance is not ruled out.")
+    assert told.attrs["caution"] == "One run on each side, so no intervals: chance is not ruled out."
+
+
+def test_compare__quick_refusals_are_no_better_latency():
+    refused = run_of([10, 20])
+    refused["allocations"]["success"].values[0] = False
+    told = compare(run_of([50, 60]), refused, names=["a", "b"], order=1)
+    assert judged(told, "latency_p99") == "single"
+    assert str(told.verdict.sel(quantity="latency_p99")[1].values) == ""
+    assert str(told.verdict.sel(quantity="failures")[1].values) == "worse"
+    assert told.attrs["level"] == "bad"
 
 
 def test_compare__identical_runs_say_so():

@@ -199,14 +199,23 @@ function bar() {
 const STEP = Math.max(1, Math.floor(n / 50));
 function tableWords() {
   const here = Math.round(k / STEP) * STEP, columns = [];
-  for (const [quantity, name, kind] of [['index', 'unusable index', 'index'], ['usable', 'usable', 'memory'], ['free', 'free', 'memory'], ['moved', 'pages moved', 'pages']])
-    S.names.forEach((side, s) => { const list = values(quantity, s); if (list) columns.push({name: `${text(name)}, ${side}`, list, kind, none: quantity === 'index' ? values('usable', s) : null}); });
+  const told = (v, kind) => v === null ? '–' : shown(kind, v);
+  for (const [quantity, name] of [['index', 'unusable index'], ['usable', 'usable memory'], ['moved', 'pages moved']])
+    S.names.forEach((side, s) => {
+      const list = values(quantity, s), usable = values('usable', s), free = values('free', s);
+      if (!list) return;
+      columns.push({name: `${text(name)}, ${side}`, at: {
+        index: (i) => last(list, i) !== null && usable[i] === 0 ? text('none free') : told(last(list, i), 'index'),
+        usable: (i) => last(list, i) === null ? '–' : `${told(list[i], 'memory')} ${text('of')} ${told(free[i], 'memory')}`,
+        moved: (i) => told(last(list, i), 'pages'),
+      }[quantity]});
+    });
   const cell = 'padding:2px 16px 2px 0;text-align:right;border-bottom:1px solid var(--cl-grid);font-weight:400';
   const head = columns.map((c) => `<th scope=col style="${cell};font-weight:650;vertical-align:bottom">${escapeHtml(c.name)}</th>`).join('');
   let rows = '';
   for (let i = 0; i < n; i += STEP)
-    rows += `<tr${i === here ? ' aria-current="true"' : ''}><th scope=row style="${cell};text-align:left">${i === here ? '▶ ' : ''}${momentAt(i)}</th>${columns.map((c) => `<td style="${cell}">${last(c.list, i) === null ? '–' : c.none && c.none[i] === 0 ? text('none free') : shown(c.kind, c.list[i])}</td>`).join('')}</tr>`;
-  return `<h3>${text('Values over time, every')} ${STEP} ${text('of')} ${n} ${text('moments')}</h3><table class=n style="border-spacing:0;line-height:18px"><thead><tr><th scope=col style="${cell};text-align:left">${text('Moment')}</th>${head}</tr></thead><tbody>${rows}</tbody></table>`;
+    rows += `<tr${i === here ? ' aria-current="true"' : ''}><th scope=row style="${cell};text-align:left">${i === here ? '▶ ' : ''}${momentAt(i)}</th>${columns.map((c) => `<td style="${cell}">${c.at(i)}</td>`).join('')}</tr>`;
+  return `<h3>${text('Values over time, every')} ${STEP} ${text('of')} ${n} ${text('moments')}</h3><table class=n style="border-spacing:0;line-height:18px"><thead><tr><th scope=col style="${cell};text-align:left;font-weight:650;vertical-align:bottom">${text('Moment')}</th>${head}</tr></thead><tbody>${rows}</tbody></table>`;
 }
 
 const parts = panels.map((panel) => ({...panel, plot: viewOf(panel.figure), write: wordsWriter(scene, panel.words)}));

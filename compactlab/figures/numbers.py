@@ -147,7 +147,9 @@ def _score_lines(compared: xr.Dataset) -> list[str]:
     if "score" not in compared:
         return []
     lines = []
-    for side in compared.side.values[1:]:
+    for at, side in enumerate(compared.side.values):
+        if not at or not is_prediction(compared, at):
+            continue
         errors = compared.score.sel(side=side)
         told = [
             f"{label} {_error(name, float(errors.sel(error=name)))}"

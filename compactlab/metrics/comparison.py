@@ -157,7 +157,8 @@ def compare(
         the first side's, its `difference_interval` and `relative` difference; `superiority`: probability that
         a run of the side has a higher value than one of the first side, ties counted half (Mann-Whitney U
         over the number of pairs; 2 * superiority - 1 is Cliff's delta); `judgement`: number in `JUDGEMENTS`;
-        `verdict`: "better", "worse" or "" of those that differ; `method` of the difference's interval.
+        `verdict`: "better", "worse" or "" of those that differ (latencies have none where the sides serve
+        different shares of their requests: a refusal is quick); `method` of the difference's interval.
         Coordinates of quantity: `label`, `unit`, `better`, `meaning`. Where both sides tell the outcome of one
         compaction, `score` (side, error) has the median errors of `metrics.score`, unusable_error at the
         order. NaN: not told. `attrs["text"]`: the most important differences in one sentence;
@@ -367,9 +368,23 @@ def _judged(compared: xr.Dataset) -> xr.Dataset:
     verdict = np.select(
         [~differs | (better == ""), way == better], ["", "better"], "worse"
     ).astype(object)  # fmt: skip
+    verdict[_of_latency(compared) & _serves_other(compared)] = ""
     pair = ("quantity", "side")
     flags = {"flag_values": list(range(len(JUDGEMENTS))), "flag_meanings": " ".join(JUDGEMENTS)}
     return compared.assign(judgement=(pair, judgement.astype(np.uint8), flags), verdict=(pair, verdict))
+
+
+def _of_latency(compared: xr.Dataset) -> np.ndarray:
+    """Which quantities tell how long requests took, (quantity, 1)."""
+    return np.array([str(name).startswith("latency") for name in compared["quantity"].values], bool)[:, None]
+
+
+def _serves_other(compared: xr.Dataset) -> np.ndarray:
+    """Which sides serve another share of the requests than the first: a refusal is quick, but no good."""
+    if "success_share" not in compared["quantity"].values:
+        return np.zeros(compared.sizes["side"], bool)
+    share = compared["median"].sel(quantity="success_share").values
+    return share != share[0]
 
 
 def _by_chance(n: np.ndarray) -> np.ndarray:
@@ -477,7 +492,10 @@ def relative(change: float) -> str:
 def _text(compared: xr.Dataset, identical: list[bool]) -> str:
     """Most important differences of each side, in one sentence."""
     told = [_side_text(compared, at, identical[at]) for at in range(1, compared.sizes["side"])]
-    return f"{'; '.join(told)}."
+    text = f"{'; '.join(told)}."
+    if (compared.judgement.values == JUDGEMENTS.index("single")).any() and (compared.n.values <= 1).all():
+        text += " " + _("One run on each side: chance is not ruled out.")
+    return text
 
 
 def _side_text(compared: xr.Dataset, at: int, identical: bool) -> str:
@@ -565,7 +583,7 @@ def _caution(compared: xr.Dataset, identical: list[bool]) -> str:
     lone = [str(name) for name, runs in zip(compared.side.values, n, strict=True) if runs == 1]
     few = [f"{name} ({runs})" for name, runs in zip(compared.side.values, n, strict=True) if 1 < runs < FEW]
     if len(lone) == n.size:
-        told.append(_("One run on each side: no intervals, so chance is not ruled out."))
+        told.append(_("One run on each side, so no intervals: chance is not ruled out."))
     elif lone:
         told.append(_("{sides}: one run, taken as given, without an interval.").format(sides=", ".join(lone)))
     if few:
