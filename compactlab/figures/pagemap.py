@@ -111,7 +111,9 @@ def pagemap(subject: Subject) -> View | Missing:
         for theme in THEMES
     }
     mapper = LinearColorMapper(palette=palette[paint.theme], low=-0.5, high=len(palette["light"]) - 0.5)
-    picture = ColumnDataSource({"image": [np.zeros((1, 1), np.uint8)], "dw": [1.0], "dh": [1.0]})
+    picture = ColumnDataSource(
+        {"image": [np.zeros((1, 1), np.uint8)], "dw": [1.0], "dh": [1.0]}, name="pagemap picture"
+    )
     across, down = Range1d(0, 1), Range1d(1, 0)
     drawn = paint.figure(
         x_range=across,
@@ -129,7 +131,7 @@ def pagemap(subject: Subject) -> View | Missing:
         args={"names": down}, code="return names.tags[0]?.[tick] ?? ''"
     )
     down.tags = [{}]
-    arrows = ColumnDataSource({name: [] for name in ("x0", "y0", "x1", "y1")})
+    arrows = ColumnDataSource({name: [] for name in ("x0", "y0", "x1", "y1")}, name="pagemap arrows")
     halo = drawn.segment("x0", "y0", "x1", "y1", source=arrows, line_width=3, line_alpha=0.7)
     lines = drawn.segment("x0", "y0", "x1", "y1", source=arrows, line_width=1.2)
     ends = drawn.scatter("x1", "y1", source=arrows, size=6, line_color=None)
@@ -146,7 +148,7 @@ def pagemap(subject: Subject) -> View | Missing:
     gutter, marks, regions = _gutter(subject, down)
     bars, bar_source, bar_names, bar_range = _bars(subject)
     index, cursor, line = _index(subject)
-    insets = [_inset(subject, palette) for _scanner_ in range(2)]
+    insets = [_inset(subject, palette, side) for side in ("left", "right")]
     blocks = {
         name: words(sizing_mode="stretch_width", height=height)
         for name, height in (
@@ -212,7 +214,8 @@ def _gutter(subject: Subject, down: Range1d) -> tuple[figure, ColumnDataSource, 
     drawn.sizing_mode = "stretch_height"
     drawn.axis.visible = drawn.grid.visible = False
     marks = ColumnDataSource(
-        {"x": [0.6, 0.6], "y": [0.0, 0.0], "name": ["", ""], "colour": ["#000000", "#000000"]}
+        {"x": [0.6, 0.6], "y": [0.0, 0.0], "name": ["", ""], "colour": ["#000000", "#000000"]},
+        name="pagemap scanners",
     )
     drawn.scatter("x", "y", source=marks, marker="triangle", angle=np.pi / 2, size=14, color="colour")
     style = text_style()
@@ -286,7 +289,7 @@ def _index(subject: Subject) -> tuple[figure, Span, ColumnDataSource]:
     return drawn, cursor, source
 
 
-def _inset(subject: Subject, palette: dict[str, list[str]]) -> dict[str, Any]:
+def _inset(subject: Subject, palette: dict[str, list[str]], side: str) -> dict[str, Any]:
     """One pageblock, page by page."""
     size = 1 << subject.pageblock_order
     across = min(ACROSS, size)
@@ -296,7 +299,7 @@ def _inset(subject: Subject, palette: dict[str, list[str]]) -> dict[str, Any]:
     )
     drawn.axis.visible = drawn.grid.visible = False
     mapper = LinearColorMapper(palette=palette["light"], low=-0.5, high=len(palette["light"]) - 0.5)
-    source = ColumnDataSource({"image": [np.zeros((down, across), np.uint8)]})
+    source = ColumnDataSource({"image": [np.zeros((down, across), np.uint8)]}, name=f"pagemap {side}")
     drawn.image("image", x=0, y=0, dw=across, dh=down, source=source, color_mapper=mapper)
     drawn.grid.visible = True
     for grid, count in ((drawn.xgrid[0], across), (drawn.ygrid[0], down)):

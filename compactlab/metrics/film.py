@@ -446,14 +446,30 @@ def _moved_between(
     key = cells.astype(np.int64) << 32 | step
     rows, row_of = np.unique(key, return_inverse=True)
     row_cell, row_step = rows >> 32, rows & 0xFFFFFFFF
-    gained = np.bincount(row_of, np.where(role == SOURCE, 1, -1), rows.size).astype(np.int64)
     begins = np.flatnonzero(np.diff(row_cell, prepend=-1))
     lengths = np.diff(np.append(begins, rows.size))
-    total = np.cumsum(gained)
-    since = total - np.repeat(total[begins] - gained[begins], lengths)
+    gains = np.where(role == SOURCE, 1, -1)
+    kind, first_pfn = _mapped(run, elapsed)
+    came = np.zeros(0, np.int64)
+    if kind is not None:  # a target that was not free then, but in a per-CPU list, became so unseen
+        first = np.unique(pages, return_index=True)[1]
+        came = first[(role[first] != SOURCE) & (kind[pages[first] - first_pfn] != FREE)]
+        gains[came] = 0
+    gained = np.bincount(row_of, gains, rows.size).astype(np.int64)
+    since = _since(gained, begins, lengths)
     then = state.take(row_cell)
     then.free = np.clip(then.free + since, 0, then.size)
-    then.free_order = _free_orders(run, layout, elapsed, pages, row_of, row_cell, begins, lengths, then)
+    then.unknown = np.clip(
+        then.unknown - _since(np.bincount(row_of[came], minlength=rows.size), begins, lengths), 0, then.size
+    )
+    if kind is None or (layout.cell_pages > 1 << layout.order).any():
+        bound = np.floor(np.log2(np.maximum(then.free, 1)))
+        then.free_order = np.where(then.free > 0, bound, TAIL).astype(np.uint8)
+    else:
+        known = np.delete(np.arange(pages.size), came)
+        then.free_order = _free_orders(
+            kind == FREE, layout, first_pfn, pages[known], row_of[known], row_cell, begins, lengths
+        )
     row_role = np.zeros(rows.size, np.int64)
     row_role[row_of] = role  # a step is of one kind; where neighbours were put together, of the last one's
     whole = _carried(
@@ -476,19 +492,27 @@ def _mask(at: np.ndarray, size: int) -> np.ndarray:
     return found
 
 
-def _free_orders(
-    run: xr.DataTree, layout: _Layout, elapsed: int, pages: np.ndarray, row_of: np.ndarray, row_cell: np.ndarray,
-    begins: np.ndarray, lengths: np.ndarray, then: _Cells,
-) -> np.ndarray:  # fmt: skip
-    """Largest free block of each row: page by page where a page map begins it, else no more than its free pages allow."""
-    bound = np.where(then.free > 0, np.floor(np.log2(np.maximum(then.free, 1))), TAIL).astype(np.uint8)
+def _since(per_row: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Sums up to each row, from the first one of its cell."""
+    total = np.cumsum(per_row)
+    return total - np.repeat(total[begins] - per_row[begins], lengths)
+
+
+def _mapped(run: xr.DataTree, elapsed: int) -> tuple[np.ndarray | None, int]:
+    """Kinds of all pages at a moment, if a page map tells, and the first page frame number."""
     keyframe = _keyframe(run, elapsed, exact=True)
-    if keyframe is None or (layout.cell_pages > 1 << layout.order).any():
-        return bound
+    if keyframe is None:
+        return None, 0
+    pages = run["pages"].to_dataset().isel(keyframe=keyframe)
+    return pages["kind"].to_numpy(), int(pages["first_pfn"])
+
+
+def _free_orders(
+    free: np.ndarray, layout: _Layout, first_pfn: int, pages: np.ndarray, row_of: np.ndarray, row_cell: np.ndarray,
+    begins: np.ndarray, lengths: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Largest free block of each row, page by page: a page that moves is free afterwards if it was not, and not if it was."""
     size = 1 << layout.order
-    mapped = run["pages"].to_dataset().isel(keyframe=keyframe)
-    free = mapped["kind"].to_numpy() == FREE
-    first_pfn = int(mapped["first_pfn"])
     toggled = np.zeros((row_cell.size, size), bool)
     np.logical_xor.at(toggled, (row_of, pages & (size - 1)), True)
     begin = layout.start_pfn[row_cell[begins]] - first_pfn
@@ -517,7 +541,7 @@ def _thinned(
     """Put neighbouring steps together until there are few enough."""
     initial, (step, cell, flip, role) = changes
     total = told["elapsed"].size
-    ends = np.unique(np.linspace(0, total - 1, min(total, max(most, 1))).astype(np.int64))
+    ends = np.linspace(0, total, min(total, max(most, 1)) + 1)[1:].round().astype(np.int64) - 1
     new = np.searchsorted(ends, step)
     return Film(
         zones=layout.zones,
