@@ -319,8 +319,8 @@ class _Judge:
             hour=self.names[window].removeprefix("at "),
             avoided=_range(self.told.avoided.values[window]),
             never=texts.count(self.never[1]),
-            cpu=duration(self.cpu[window]),
-            before=duration(self.cpu[0]),
+            cpu=texts.duration(self.cpu[window]),
+            before=texts.duration(self.cpu[0]),
         )
         if len(like) == 1:
             return text
@@ -349,7 +349,7 @@ class _Judge:
         return text.format(
             name=self.names[policy],
             stalls=_range(self.told.total_stalls.values[policy]),
-            cpu=duration(self.cpu[policy]),
+            cpu=texts.duration(self.cpu[policy]),
         )
 
 
@@ -364,14 +364,3 @@ def _range(bounds: np.ndarray) -> str:
     if np.isnan(low) or low == high:
         return text
     return f"{text} ({texts.count(low)} {_('to')} {texts.count(high)})"
-
-
-def duration(ns: float) -> str:
-    """Time in the unit that keeps it short.
-
-    >>> [duration(each).replace(texts.NO_BREAK, " ") for each in (0, 95_123_000, 2_400_000_000)]
-    ['0 ms', '95 ms', '2.4 s']
-    """
-    if ns < 1e9:
-        return f"{texts.significant(ns / 1e6)}{texts.NO_BREAK}ms"
-    return f"{texts.significant(ns / 1e9)}{texts.NO_BREAK}s"

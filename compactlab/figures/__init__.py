@@ -3,5 +3,6 @@
 from .compare import comparison
 from .explorer import Scene, explorer
 from .fidelity import fidelity
+from .schedule import schedule
 
-__all__ = ["Scene", "comparison", "explorer", "fidelity"]
+__all__ = ["Scene", "comparison", "explorer", "fidelity", "schedule"]

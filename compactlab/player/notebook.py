@@ -32,7 +32,7 @@ def show(
     ----------
     run
         Recording or simulation; a list of two or more of them, or a mapping from names to runs, to lay them
-        side by side, where each may be a list of runs with other seeds; or what `score` returns.
+        side by side, where each may be a list of runs with other seeds; or what `score` or `schedule` returns.
     theme
         "light", "dark", or "auto": as the reader's system is set.
     zone

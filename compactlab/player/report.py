@@ -23,7 +23,7 @@ SIDE_BY_SIDE = 4
 """Fewer moments are drawn of runs side by side: there are many lines and several axes."""
 
 Shown = xr.DataTree | xr.Dataset | Sequence[Runs] | Mapping[str, Runs]
-"""A run, what `score` returns, or runs to be laid beside each other."""
+"""A run, what `score` or `schedule` returns, or runs to be laid beside each other."""
 
 
 def page_of(
@@ -39,7 +39,7 @@ def page_of(
     bins = BINS
     while True:
         if isinstance(run, xr.Dataset):
-            scene = figures.fidelity(run, theme=theme)
+            scene = (figures.schedule if "policy" in run.dims else figures.fidelity)(run, theme=theme)
         elif isinstance(run, xr.DataTree):
             scene = figures.explorer(run, zone=zone, order=order, theme=theme, bins=bins)
         else:
@@ -75,7 +75,7 @@ def render(
     ----------
     run
         Recording or simulation; a list of two or more of them, or a mapping from names to runs, to lay them
-        side by side, where each may be a list of runs with other seeds; or what `score` returns.
+        side by side, where each may be a list of runs with other seeds; or what `score` or `schedule` returns.
     path
         File to write, ending in .html.
     theme
