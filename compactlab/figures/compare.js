@@ -204,14 +204,14 @@ function tableWords() {
     S.names.forEach((side, s) => {
       const list = values(quantity, s), usable = values('usable', s), free = values('free', s);
       if (!list) return;
-      columns.push({name: `${text(name)}, ${side}`, at: {
+      columns.push({name, side, at: {
         index: (i) => last(list, i) !== null && usable[i] === 0 ? text('none free') : told(last(list, i), 'index'),
         usable: (i) => last(list, i) === null ? '–' : `${told(list[i], 'memory')} ${text('of')} ${told(free[i], 'memory')}`,
         moved: (i) => told(last(list, i), 'pages'),
       }[quantity]});
     });
   const cell = 'padding:2px 16px 2px 0;text-align:right;border-bottom:1px solid var(--cl-grid);font-weight:400';
-  const head = columns.map((c) => `<th scope=col style="${cell};font-weight:650;vertical-align:bottom">${escapeHtml(c.name)}</th>`).join('');
+  const head = columns.map((c) => `<th scope=col style="${cell};font-weight:650;vertical-align:bottom">${text(c.name)}<br>${escapeHtml(c.side)}</th>`).join('');
   let rows = '';
   for (let i = 0; i < n; i += STEP)
     rows += `<tr${i === here ? ' aria-current="true"' : ''}><th scope=row style="${cell};text-align:left">${i === here ? '▶ ' : ''}${momentAt(i)}</th>${columns.map((c) => `<td style="${cell}">${c.at(i)}</td>`).join('')}</tr>`;
