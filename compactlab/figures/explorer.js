@@ -48,9 +48,16 @@ function clock(t, seen = null) {
   return `${span > 86400 ? iso.slice(5, 11).replace('T', ' ') : ''}${iso.slice(11, span < 60 ? 23 : 19)}\u00a0UTC`;
 }
 
+// A moment to the microsecond, where events are told apart.
+function moment(t) {
+  if (S.wall !== null || S.instant || span >= 7200) return clock(t);
+  const [whole, part] = t.toFixed(6).split('.');
+  return `${whole}.${part.slice(0, 3)}\u00a0${part.slice(3)}\u00a0s`;
+}
+
 // ---- what every view sees
 const ctx = {
-  text, escape: escapeHtml, clock, duration, absent: S.absent, orders: S.orders, ramps: S.ramps, theme: 'light',
+  text, escape: escapeHtml, clock, moment, duration, absent: S.absent, orders: S.orders, ramps: S.ramps, theme: 'light',
   zone: 0, order: 0, row: 0, t: S.start, who: [], rows: {n: 0, t: [], x: []},
   count: formatCount,
   memory: (pages) => formatMemory(pages, S.page_size),
@@ -151,6 +158,7 @@ function paintCursor({cursor, plot}, x) {
 function move() {
   const x = slider.value;
   ctx.t = ctx.seconds(x); ctx.row = rowAt(x);
+  if (opening) return;
   for (const part of shown()) if (part.cursor) paintCursor(part, x);
   for (const part of parts) {
     if (part.key === 'who' && part.sheet !== sheet) part.script.move(() => {});      // the verdict tells who compacts
@@ -172,6 +180,7 @@ function markTab() {
     tab.setAttribute('aria-selected', String(tab.dataset.sheet === sheet)); tab.tabIndex = tab.dataset.sheet === sheet ? 0 : -1;
   }
 }
+let opening = false;           // a sheet is shown whose views have drawn nothing yet
 function open(key, focus = false) {
   if (!sheets[key] || key === sheet) return;
   sheet = key;
@@ -179,7 +188,8 @@ function open(key, focus = false) {
   below.visible = key === 'overview';
   markTab();
   if (focus) viewOf(tabs)?.markup_el.querySelector(`[data-sheet="${key}"]`)?.focus();
-  requestAnimationFrame(() => { select(); for (const part of shown()) part.script.paint?.(); move(); });   // once there is room to draw in
+  opening = true;
+  requestAnimationFrame(() => { opening = false; select(); for (const part of shown()) part.script.paint?.(); move(); });   // once there is room to draw in
 }
 
 // ---- what is drawn, as tables

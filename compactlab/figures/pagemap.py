@@ -276,7 +276,7 @@ def _bars(subject: Subject) -> tuple[figure, ColumnDataSource, ColumnDataSource,
 def _index(subject: Subject) -> tuple[figure, Span, ColumnDataSource]:
     """Unusable index of the chosen order on the dashboard's time axis; dashed while no block is free."""
     drawn, cursor = subject.figure(Range1d(0, 1.12))
-    drawn.min_border_left, drawn.min_border_right = 76, 12
+    drawn.min_border_left, drawn.min_border_right = 76, 30
     source = ColumnDataSource({"x": [], "y": [], "none": []})
     area = drawn.varea_step("x", 0, "y", source=source, step_mode="after", fill_alpha=0.3)
     area.glyph.fill_color = "#8a3f88"
@@ -387,9 +387,8 @@ class _Kept:
     def __init__(self, run: xr.DataTree, found: Film, moved: xr.Dataset | None) -> None:
         self._look = BlockPages(run, moved) if "pages" in run.children else None
         self.size = self._look.size if self._look else int(found.cell_pages[0])
-        moving = np.flatnonzero(np.isin(np.arange(found.elapsed.size), _steps_with(found, SOURCE)))
-        chosen = moving if moving.size else np.flatnonzero(found.what == FRAME)
-        self.steps = chosen[np.unique(np.linspace(0, chosen.size - 1, min(MOMENTS, chosen.size)).astype(int))]
+        moving, counted = _steps_with(found, SOURCE), np.flatnonzero(found.what == FRAME)
+        self.steps = np.unique(np.append(_even(moving, MOMENTS), _even(counted, MOMENTS // 4)))
         self.close = np.stack([_last_cells(found, self.steps, role) for role in (SOURCE, TARGET)], axis=1)
         self.samples = self._sampled(found)
         self._found = found
@@ -435,6 +434,11 @@ class _Kept:
             "since": [since / 1e9 for _states, since in found],
             "states": [states for states, _since in found],
         }
+
+
+def _even(steps: np.ndarray, most: int) -> np.ndarray:
+    """So many of the steps at most, in even distances, the first and the last among them."""
+    return steps[np.unique(np.linspace(0, steps.size - 1, min(most, steps.size)).astype(int))]
 
 
 def _steps_with(found: Film, role: int) -> np.ndarray:
