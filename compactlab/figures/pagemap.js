@@ -155,8 +155,8 @@
   }
   function paintFacts() {
     const o = ctx.order, free = ctx.rows.n ? room(ctx.row, o) : null, moved = at >= 0 ? F.moved[at] : 0;
-    const big = (value, what) => `<div style="flex:1"><b style="font-size:22px;line-height:26px">${value}</b><br><span class=m>${what}</span></div>`;
-    writers.facts(`<div class=n style="display:flex;gap:10px;white-space:nowrap">${big(ctx.moment(ctx.t), text('step') + ' ' + ctx.count(at + 1) + ' ' + text('of') + ' ' + ctx.count(steps))}`
+    const big = (value, what) => `<div style="flex:auto"><b style="font-size:21px;line-height:26px">${value}</b><br><span class=m>${what}</span></div>`;
+    writers.facts(`<div class=n style="display:flex;gap:14px;white-space:nowrap">${big(ctx.moment(ctx.t), text('step') + ' ' + ctx.count(at + 1) + ' ' + text('of') + ' ' + ctx.count(steps))}`
       + big(ctx.count(moved), `${text('pages')} ${text('moved')}${A.origin === 'trace' ? ' *' : ''} = ${ctx.memory(moved)}`) + (free === null ? '' : big(ctx.count(free), `${text('blocks of')} ${ctx.size(o)} ${text('free')}`)) + '</div>');
   }
 

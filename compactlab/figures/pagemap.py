@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from bokeh.layouts import column, row
 from bokeh.models import (
     ColumnDataSource,
@@ -18,7 +17,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from .. import texts
-from ..metrics.blockpages import STATES, BlockPages
+from ..metrics.blockpages import STATES
 from ..metrics.film import (
     ALLOCATED,
     CANNOT_BITS,
@@ -26,8 +25,6 @@ from ..metrics.film import (
     FRAME,
     ORDER_BITS,
     SKIP_BIT,
-    SOURCE,
-    TARGET,
     TYPE_BITS,
     Film,
     film,
@@ -35,14 +32,11 @@ from ..metrics.film import (
 from ..metrics.moves import moves
 from ..schema import NAMES
 from ..texts import _
+from .closeup import CloseUp
 from .look import LARGE, SMALL, THEMES, order_groups, ramp, text_style, words
 from .migratetypes import TOKENS
 from .view import Missing, Subject, View
 
-MOMENTS = 200
-"""Moments at which the pages under the scanners are kept for a page without Python."""
-SAMPLES = 8
-"""Pageblocks whose pages are kept at all moments."""
 ACROSS = 32
 """Pages in one line of a pageblock close up."""
 ARROWS = 16
@@ -162,7 +156,7 @@ def pagemap(subject: Subject) -> View | Missing:
             ("right", 44),
         )
     }
-    kept = _Kept(subject.run, found, moved)
+    kept = CloseUp(subject.run, found, moved)
     film_source = ColumnDataSource({name: [values] for name, values in _columns(found).items()}, name="film")
     pages = ColumnDataSource({name: [values] for name, values in kept.columns().items()}, name="kept pages")
     asked = ColumnDataSource({"start_pfn": [], "since": [], "states": []}, name="asked pages")
@@ -369,7 +363,7 @@ def _columns(found: Film) -> dict[str, np.ndarray]:
     }
 
 
-def _about(subject: Subject, found: Film, kept: _Kept) -> dict[str, Any]:
+def _about(subject: Subject, found: Film, kept: CloseUp) -> dict[str, Any]:
     """Plain values the script needs."""
     return {
         "zones": found.zones, "zone_of": [found.zones.index(zone) if zone in found.zones else -1 for zone in subject.zones],
@@ -379,75 +373,3 @@ def _about(subject: Subject, found: Film, kept: _Kept) -> dict[str, Any]:
         "origin": found.origin, "total": found.total_steps, "arrows": ARROWS, "samples": kept.samples.astype(np.float64),
         "moments": kept.steps.astype(np.float64), "states": list(STATES),
     }  # fmt: skip
-
-
-class _Kept:
-    """Pages of single pageblocks: of some at some moments for a page without Python, of any when asked."""
-
-    def __init__(self, run: xr.DataTree, found: Film, moved: xr.Dataset | None) -> None:
-        self._look = BlockPages(run, moved) if "pages" in run.children else None
-        self.size = self._look.size if self._look else int(found.cell_pages[0])
-        moving, counted = _steps_with(found, SOURCE), np.flatnonzero(found.what == FRAME)
-        self.steps = np.unique(np.append(_even(moving, MOMENTS), _even(counted, MOMENTS // 4)))
-        self.close = np.stack([_last_cells(found, self.steps, role) for role in (SOURCE, TARGET)], axis=1)
-        self.samples = self._sampled(found)
-        self._found = found
-
-    def _sampled(self, found: Film) -> np.ndarray:
-        """Pageblocks in even distances, and those with most pages that cannot move."""
-        if self._look is None:
-            return np.zeros(0, np.int64)
-        present = np.flatnonzero((found.initial & 15) != FILLS.index("absent"))
-        even = present[np.linspace(0, present.size - 1, min(SAMPLES - 2, present.size)).astype(int)]
-        cannot = np.argsort((found.initial[present] >> CANNOT_BITS) & 15, kind="stable")[-2:]
-        return found.start_pfn[np.unique(np.append(even, present[cannot]))]
-
-    def columns(self) -> dict[str, np.ndarray]:
-        """States of the pages: under the scanners (moment, 2, page), of the samples (sample, moment, page)."""
-        close = np.where(self.close >= 0, self._found.start_pfn[np.maximum(self.close, 0)], -1)
-        empty = np.zeros(self.size, np.uint8)
-        near = [
-            self._states(int(pfn), int(step)) if pfn >= 0 else empty
-            for step, both in zip(self.steps, close, strict=True)
-            for pfn in both
-        ]
-        samples = [self._states(int(pfn), int(step)) for pfn in self.samples for step in self.steps]
-        return {
-            "close": close.astype(np.float64).ravel(),
-            "near": np.concatenate([empty[:0], *near]),
-            "sampled": np.concatenate([empty[:0], *samples]),
-        }
-
-    def _states(self, pfn: int, step: int) -> np.ndarray:
-        if self._look is None:
-            return np.zeros(self.size, np.uint8)
-        return self._look.at(pfn, int(self._found.elapsed[step]))[0]
-
-    def answer(self, message: dict[str, Any]) -> dict[str, Any]:
-        """States of the pageblocks a message names, at its moment."""
-        if self._look is None:
-            return {"start_pfn": [], "since": [], "states": []}
-        wanted = [int(pfn) for pfn in message["start_pfn"]][:2]
-        found = [self._look.at(pfn, int(message["elapsed"])) for pfn in wanted]
-        return {
-            "start_pfn": [float(pfn) for pfn in wanted],
-            "since": [since / 1e9 for _states, since in found],
-            "states": [states for states, _since in found],
-        }
-
-
-def _even(steps: np.ndarray, most: int) -> np.ndarray:
-    """So many of the steps at most, in even distances, the first and the last among them."""
-    return steps[np.unique(np.linspace(0, steps.size - 1, min(most, steps.size)).astype(int))]
-
-
-def _steps_with(found: Film, role: int) -> np.ndarray:
-    """Steps in which pages are moved out (or in)."""
-    return np.unique(np.searchsorted(found.first, np.flatnonzero(found.role == role), "right") - 1)
-
-
-def _last_cells(found: Film, steps: np.ndarray, role: int) -> np.ndarray:
-    """Cell that changed last for one reason, at or before each step; -1 if none did."""
-    at = np.flatnonzero(found.role == role)
-    last = np.searchsorted(at, found.first[steps + 1]) - 1
-    return np.where(last >= 0, found.cell[at[np.maximum(last, 0)]] if at.size else -1, -1)
