@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import datasets, experiments, metrics, player, schema, store
-    from .dashboards import CompactionLab, Compare, Explorer
+    from .dashboards import CompactionLab, Compare, Explorer, Schedule
     from .experiments.schedule import schedule
     from .experiments.sweep import sweep
     from .metrics import compare, score, verdict
@@ -44,6 +44,7 @@ _HOME = {
     "CompactionLab": "dashboards",
     "Compare": "dashboards",
     "Explorer": "dashboards",
+    "Schedule": "dashboards",
     "render": "player",
     "show": "player",
     "record": "recorder",
@@ -73,6 +74,7 @@ __all__ = [
     "Explorer",
     "ParseError",
     "ReadWarning",
+    "Schedule",
     "Sysctls",
     "Zone",
     "alloc_contig_range",

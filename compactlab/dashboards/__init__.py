@@ -3,5 +3,6 @@
 from .compare import Compare
 from .explorer import Explorer
 from .lab import CompactionLab
+from .schedule import Schedule
 
-__all__ = ["CompactionLab", "Compare", "Explorer"]
+__all__ = ["CompactionLab", "Compare", "Explorer", "Schedule"]

@@ -223,7 +223,7 @@ def _stalls(paint: Paint, told: xr.Dataset, x_range: Range1d) -> dict[str, Any]:
     panel = _panel(paint, "stalls", x_range, Range1d(0, most * 1.12), "minmax(130px,1.7fr)")
     drawn = panel["figure"]
     for name, width, offset, token in (("never", 0.42, 0.27, "fallback"), ("policy", 0.42, 0.73, "accent")):
-        source = ColumnDataSource({"x": [], "top": [], "alpha": [], "text": []}, name=name)
+        source = ColumnDataSource({"x": [], "top": [], "alpha": [], "text": []}, name=f"{name} stalls")
         bars = drawn.vbar("x", width, "top", source=source, fill_alpha="alpha", line_width=1.5)
         if name == "never":
             bars.glyph.update(
@@ -323,9 +323,9 @@ def _places(across: np.ndarray, upward: np.ndarray, names: list[str]) -> np.ndar
         for (left, middle, right), (low, centre, high) in zip(x, y, strict=True)
         for box in ((middle - 8, centre - 8, middle + 8, centre + 8), (left, centre - 2, right, centre + 2), (middle - 2, high, middle + 2, low))
     ]  # fmt: skip
-    places = []
-    for at, name in enumerate(names):
-        wide = 7.6 * len(name)
+    places = np.zeros((len(names), 2))
+    for at in np.argsort(x[:, 1], kind="stable"):
+        wide = 7.6 * len(names[at])
         steps = [
             (dx, dy) for dy in (-2.0, -20.0, 18.0, -38.0, -56.0) for dx in (12.0, -12.0 - wide, -wide / 2)
         ]
@@ -334,9 +334,9 @@ def _places(across: np.ndarray, upward: np.ndarray, names: list[str]) -> np.ndar
         near = [float(np.hypot(0 if dx == -wide / 2 else 12, dy)) for dx, dy in steps]
         costs = [_covers(boxes, box) + 500 * _leaves(box) + far for box, far in zip(boxed, near, strict=True)]
         best = int(np.argmin(costs))
-        places.append(steps[best])
+        places[at] = steps[best]
         boxes.append(boxed[best])
-    return np.array(places, float).reshape(-1, 2)
+    return places
 
 
 def _boxed(x: float, y: float, wide: float) -> _Box:
