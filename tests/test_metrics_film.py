@@ -9,13 +9,14 @@ import xarray as xr
 import compactlab as cl
 from compactlab import schema
 from compactlab.core import memory as m
+from compactlab.metrics import cells
 from compactlab.metrics import film as films
 from compactlab.metrics.blockpages import FREE_PAGE, MOVED_IN, MOVED_OUT, STATES, BlockPages
 from compactlab.metrics.moves import STEPS, moves
 
 WITHIN = 1 << 9
 MOVABLE = (m.ANON, m.FILE)
-FILLS = films.FILLS
+FILLS = cells.FILLS
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_film__equals_a_replay_page_by_page(compacted):
             code = int(seen[step][cell])
             assert FILLS[code & 15] == slow_fill(pages)
             if film.elapsed[step] < compacted["pageblocks"].elapsed[1]:  # page by page until counted anew
-                assert (code >> films.ORDER_BITS) - 1 == slow_order(pages)
+                assert (code >> cells.ORDER_BITS) - 1 == slow_order(pages)
             checked += 1
     assert checked > 60
     assert not by_time
@@ -127,11 +128,11 @@ def test_film__has_every_frame_as_it_was_counted(name, request):
         codes = seen[step].astype(int)
         wholly = codes & 15 == FILLS.index("free")
         assert np.array_equal(wholly, counts[:, m.FREE] == WITHIN)
-        orders = (codes >> films.ORDER_BITS & 15) - 1
+        orders = (codes >> cells.ORDER_BITS & 15) - 1
         told = blocks.free_order.values[frame].astype(int)
         assert np.array_equal(orders, np.where(told == m.TAIL, -1, told))
-        assert np.array_equal(codes >> films.SKIP_BIT & 1, blocks.skip.values[frame])
-        assert np.array_equal(codes >> films.TYPE_BITS & 7, blocks.migratetype.values[frame])
+        assert np.array_equal(codes >> cells.SKIP_BIT & 1, blocks.skip.values[frame])
+        assert np.array_equal(codes >> cells.TYPE_BITS & 7, blocks.migratetype.values[frame])
 
 
 def test_film__scanners_close_in_and_pages_add_up(compacted):
@@ -153,7 +154,7 @@ def test_film__thinned_ends_in_the_same_picture(steps, worked):
 
 
 def test_film__groups_pageblocks_of_large_zones(worked, monkeypatch):
-    monkeypatch.setattr(films, "MOST_CELLS", 16)
+    monkeypatch.setattr(cells, "MOST_CELLS", 16)
     film = films.film(worked)
     assert film.start_pfn.size == 16
     assert film.cell_pages.tolist() == [4 * WITHIN]
@@ -171,7 +172,7 @@ def test_film__requests_that_got_a_pageblock_are_steps(worked):
     for step in steps[:5]:
         given = film.cell[film.first[step] : film.first[step + 1]]
         assert given.size == 1
-        assert seen[step][given[0]] >> films.ORDER_BITS == 0  # nothing of it is free
+        assert seen[step][given[0]] >> cells.ORDER_BITS == 0  # nothing of it is free
 
 
 def test_film__of_frames_alone_and_of_nothing(worked):

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from ..metrics.blockpages import BlockPages
-from ..metrics.film import CANNOT_BITS, FILLS, FRAME, SOURCE, TARGET, Film
+from ..metrics.cells import CANNOT_BITS, FILLS
+from ..metrics.film import FRAME, SOURCE, TARGET, Film
 
 MOMENTS = 200
 """Moments at which the pages under the scanners are kept for a page without Python."""

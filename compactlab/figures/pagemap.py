@@ -18,17 +18,8 @@ from bokeh.plotting import figure
 
 from .. import texts
 from ..metrics.blockpages import STATES
-from ..metrics.film import (
-    ALLOCATED,
-    CANNOT_BITS,
-    FILLS,
-    FRAME,
-    ORDER_BITS,
-    SKIP_BIT,
-    TYPE_BITS,
-    Film,
-    film,
-)
+from ..metrics.cells import CANNOT_BITS, FILLS, ORDER_BITS, SKIP_BIT, TYPE_BITS
+from ..metrics.film import ALLOCATED, FRAME, Film, film
 from ..metrics.moves import moves
 from ..schema import NAMES
 from ..texts import _

@@ -12,43 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from ..core.memory import ANON, FILE, FREE, HOLE, PCP, TAIL, UNKNOWN
-from ..core.pagemap import largest_orders
-from ..schema import NAMES, NO_INTEGER, pageblock_order
+from ..core.memory import FREE, TAIL
+from ..schema import NO_INTEGER, pageblock_order
 from .blockpages import single_pages
+from .cells import Cells, Layout, counted, keyframe_at
 from .moves import STEPS, compaction_steps, moves
 from .source import group
 
-FILLS = (
-    "absent",
-    "free_1",
-    "free_2",
-    "free_3",
-    "free_4",
-    "free",
-    "movable",
-    "huge",
-    "cannot_move",
-    "unknown",
-)
-"""What most matters about a pageblock, the lowest four bits: absent, free by a quarter at most, ... by less than
-all, wholly free, wholly in use and movable, one huge page, at least a sixteenth cannot move, not told."""
-
-TYPE_BITS, SKIP_BIT, CANNOT_BITS, ORDER_BITS = 4, 7, 8, 12
-"""Where in the 16 bits the other parts begin: migratetype (7: unknown), skip bit, pages that cannot move (0, or 1 +
-log2 of their number of 512), order of the largest free block + 1 (0: none free)."""
-
 MOST_STEPS = 20_000
-MOST_CELLS = 16_384
 
 FRAME, ALLOCATED = len(STEPS), len(STEPS) + 1
 """What a step is: a position in ``moves.STEPS``, or: all pageblocks were counted; a request got a whole one."""
 
 RESET, SOURCE, TARGET, GIVEN = range(4)
 """Why a cell changes: it was counted anew, pages were moved out of it, or into it, or it was allocated."""
-
-_UNKNOWN_TYPE = 7
-_PINNED = np.uint8(1 << NAMES["pages"]["flags"].index("pinned"))
 
 
 @dataclass(frozen=True)
@@ -94,84 +71,6 @@ class Film:
     """Steps before they were thinned."""
 
 
-@dataclass
-class _Cells:
-    """Pages of each sort in each cell, and what else is known of it; all (cell,)."""
-
-    size: np.ndarray
-    free: np.ndarray
-    cannot: np.ndarray
-    unknown: np.ndarray
-    hole: np.ndarray
-    migratetype: np.ndarray
-    skip: np.ndarray
-    free_order: np.ndarray
-    folio_order: np.ndarray
-    pageblock_order: int
-
-    def take(self, at: np.ndarray) -> _Cells:
-        """Some of them, or some of them several times."""
-        arrays = {name: value[at] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        return _Cells(**arrays, pageblock_order=self.pageblock_order)
-
-    def codes(self) -> np.ndarray:
-        """The 16 bits of each."""
-        share = np.ceil(4 * self.free / np.maximum(self.size - self.hole, 1)).astype(np.uint16)
-        fill = np.where(self.free > 0, np.clip(share, 1, 4), FILLS.index("movable")).astype(np.uint16)
-        fill[self.unknown * 2 >= self.size] = FILLS.index("unknown")
-        fill[(self.folio_order != TAIL) & (self.folio_order >= self.pageblock_order)] = FILLS.index("huge")
-        fill[self.free >= self.size - self.hole] = FILLS.index("free")
-        fill[self.cannot * 16 >= self.size] = FILLS.index("cannot_move")
-        fill[self.hole == self.size] = FILLS.index("absent")
-        per_512 = self.cannot * 512 / self.size
-        cannot = np.where(self.cannot > 0, 1 + np.floor(np.log2(np.maximum(per_512, 1))), 0).astype(np.uint16)
-        order = np.where(self.free_order == TAIL, 0, np.minimum(self.free_order, 14) + 1).astype(np.uint16)
-        types = np.minimum(self.migratetype, _UNKNOWN_TYPE).astype(np.uint16)
-        return (
-            fill | types << TYPE_BITS | self.skip.astype(np.uint16) << SKIP_BIT | cannot << CANNOT_BITS | order << ORDER_BITS
-        ).astype(np.uint16)  # fmt: skip
-
-
-class _Layout:
-    """Which cell each pageblock is in."""
-
-    def __init__(self, blocks: xr.Dataset, order: int) -> None:
-        labels = blocks["zone"].to_numpy()
-        start = blocks["start_pfn"].to_numpy()
-        self.order = order
-        self.zones = [str(name) for name in dict.fromkeys(labels.tolist()) if name]
-        self.cell_of = np.full(start.size, -1)
-        self.first_block = int(start[0]) >> order
-        bounds, starts, pages = [0], [], []
-        for name in self.zones:
-            of_zone = np.flatnonzero(labels == name)
-            together = 1 << max(int(np.ceil(np.log2(of_zone.size / MOST_CELLS))), 0)
-            self.cell_of[of_zone] = bounds[-1] + np.arange(of_zone.size) // together
-            bounds.append(bounds[-1] + -(-of_zone.size // together))
-            starts.append(start[of_zone[::together]])
-            pages.append(together << order)
-        self.bounds, self.start_pfn = np.array(bounds), np.concatenate(starts)
-        self.cell_pages = np.array(pages)
-        self.inside = self.cell_of >= 0
-
-    def summed(self, per_block: np.ndarray) -> np.ndarray:
-        """Sums over the pageblocks of each cell."""
-        inside = self.inside
-        weights = per_block[inside].astype(np.float64)
-        return np.bincount(self.cell_of[inside], weights, int(self.bounds[-1])).astype(np.int64)
-
-    def of_cells(self, per_block: np.ndarray) -> np.ndarray:
-        """What the first pageblock of each cell has."""
-        first = np.unique(self.cell_of[self.inside], return_index=True)[1]
-        return per_block[self.inside][first]
-
-    def cells_of(self, pfn: np.ndarray) -> np.ndarray:
-        """Cells of page frame numbers, -1 outside."""
-        block = (pfn >> self.order) - self.first_block
-        known = (block >= 0) & (block < self.cell_of.size)
-        return np.where(known, self.cell_of[np.where(known, block, 0)], -1)
-
-
 def film(run: xr.DataTree, steps: int = MOST_STEPS, moved: xr.Dataset | None = None) -> Film | None:
     """Make a film of a run's pageblocks.
 
@@ -195,7 +94,7 @@ def film(run: xr.DataTree, steps: int = MOST_STEPS, moved: xr.Dataset | None = N
     if blocks is None:
         return None
     order = pageblock_order(run) or 9
-    layout = _Layout(blocks, order)
+    layout = Layout(blocks, order)
     moved = moves(run) if moved is None else moved
     events = group(run, "events")
     given = _given(group(run, "allocations"), order)
@@ -215,7 +114,7 @@ def _given(allocations: xr.Dataset | None, order: int) -> xr.Dataset | None:
 
 
 def _steps(
-    blocks: xr.Dataset, events: xr.Dataset | None, given: xr.Dataset | None, layout: _Layout
+    blocks: xr.Dataset, events: xr.Dataset | None, given: xr.Dataset | None, layout: Layout
 ) -> dict[str, np.ndarray]:
     """Frames, events and requests as one sequence; `source` is the frame, event or request, by number."""
     frames = blocks.sizes["frame"]
@@ -303,7 +202,7 @@ def _scanners(what: np.ndarray, pfns: dict[str, np.ndarray]) -> tuple[np.ndarray
 
 def _changes(
     run: xr.DataTree, blocks: xr.Dataset, moved: xr.Dataset | None, given: xr.Dataset | None,
-    events: xr.Dataset | None, layout: _Layout, told: dict[str, np.ndarray],
+    events: xr.Dataset | None, layout: Layout, told: dict[str, np.ndarray],
 ) -> tuple[np.ndarray, list[np.ndarray]]:  # fmt: skip
     """The first picture, and (step, cell, flip, role) of all changes, in order."""
     elapsed = events["elapsed"].to_numpy() if events is not None else np.zeros(0, np.int64)
@@ -325,7 +224,7 @@ def _changes(
     ordered = np.argsort(step, kind="stable")
     pages, role, cells, step = pages[ordered], role[ordered], cells[ordered], step[ordered]
     frames = np.flatnonzero(told["what"] == FRAME)
-    state = _counted(run, blocks, int(told["source"][frames[0]]), layout)
+    state = counted(run, blocks, int(told["source"][frames[0]]), layout)
     initial = code = state.codes()
     parts: list[list[np.ndarray]] = []
     edges = [0, *np.searchsorted(step, frames[1:]), step.size]
@@ -344,18 +243,18 @@ def _changes(
         parts.append(moving)
         if k + 1 < frames.size:
             at = int(frames[k + 1])
-            state = _counted(run, blocks, int(told["source"][at]), layout)
-            counted = state.codes()
-            differ = np.flatnonzero(counted != code)
+            state = counted(run, blocks, int(told["source"][at]), layout)
+            codes = state.codes()
+            differ = np.flatnonzero(codes != code)
             parts.append(
                 [
                     np.full(differ.size, at),
                     differ,
-                    counted[differ] ^ code[differ],
+                    codes[differ] ^ code[differ],
                     np.full(differ.size, RESET),
                 ]
             )
-            code = counted
+            code = codes
     return initial, [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
@@ -370,73 +269,8 @@ def _step_of(event: np.ndarray, told: dict[str, np.ndarray], among: np.ndarray) 
     return np.where(known[at] == event, of_events[by_event][at], -1)
 
 
-def _counted(run: xr.DataTree, blocks: xr.Dataset, frame: int, layout: _Layout) -> _Cells:
-    """All cells as a frame has them."""
-    counts = blocks["nr_pages"].to_numpy()[frame].astype(np.int64)
-    free_order, folio_order = _orders(run, blocks, frame, layout)
-    untold = counts[:, UNKNOWN] + counts[:, PCP]
-    cannot = counts.sum(axis=1) - counts[:, [FREE, ANON, FILE, HOLE]].sum(axis=1) - untold
-    return _Cells(
-        size=layout.summed(counts.sum(axis=1)),
-        free=layout.summed(counts[:, FREE]),
-        cannot=layout.summed(cannot + _pinned(run, int(blocks["elapsed"][frame]), layout)),
-        unknown=layout.summed(untold),
-        hole=layout.summed(counts[:, HOLE]),
-        migratetype=layout.of_cells(blocks["migratetype"].to_numpy()[frame]),
-        skip=layout.of_cells(blocks["skip"].to_numpy()[frame])
-        if "skip" in blocks
-        else np.zeros(int(layout.bounds[-1]), bool),
-        free_order=layout.of_cells(free_order),
-        folio_order=layout.of_cells(folio_order),
-        pageblock_order=layout.order,
-    )
-
-
-def _keyframe(run: xr.DataTree, elapsed: int, exact: bool) -> int | None:
-    """Page map of a moment, or the last one before it."""
-    pages = group(run, "pages")
-    if pages is None:
-        return None
-    moments = pages["elapsed"].to_numpy()
-    if exact:
-        same = np.flatnonzero(moments == elapsed)
-        return int(same[-1]) if same.size else None
-    return max(int(np.searchsorted(moments, elapsed, "right")) - 1, 0)
-
-
-def _orders(
-    run: xr.DataTree, blocks: xr.Dataset, frame: int, layout: _Layout
-) -> tuple[np.ndarray, np.ndarray]:
-    """Largest free block and folio of each pageblock: as the frame has them, else from the page map beside it."""
-    if "free_order" in blocks:
-        return blocks["free_order"].to_numpy()[frame], blocks["folio_order"].to_numpy()[frame]
-    free, folio = np.full((2, blocks.sizes["pageblock"]), TAIL, np.uint8)
-    keyframe = _keyframe(run, int(blocks["elapsed"][frame]), exact=True)
-    if keyframe is not None:
-        pages = run["pages"].to_dataset().isel(keyframe=keyframe)
-        skipped = layout.first_block - (int(pages["first_pfn"]) >> layout.order) << layout.order
-        kind, order = (
-            pages[name].to_numpy()[max(skipped, 0) :][: free.size << layout.order]
-            for name in ("kind", "order")
-        )
-        largest_orders(kind, order, 1 << layout.order, free, folio)
-    return free, folio
-
-
-def _pinned(run: xr.DataTree, elapsed: int, layout: _Layout) -> np.ndarray:
-    """Folios of each pageblock that are pinned, in the last page map before."""
-    found = np.zeros(layout.cell_of.size, np.int64)
-    keyframe = _keyframe(run, elapsed, exact=False)
-    if keyframe is not None:
-        pages = run["pages"].to_dataset().isel(keyframe=keyframe)
-        pinned = np.flatnonzero(pages["flags"].to_numpy() & _PINNED) + int(pages["first_pfn"])
-        block = (pinned >> layout.order) - layout.first_block
-        found += np.bincount(block[(block >= 0) & (block < found.size)], minlength=found.size)
-    return found
-
-
 def _moved_between(
-    run: xr.DataTree, state: _Cells, code: np.ndarray, layout: _Layout, elapsed: int, moving: Sequence[np.ndarray],
+    run: xr.DataTree, state: Cells, code: np.ndarray, layout: Layout, elapsed: int, moving: Sequence[np.ndarray],
 ) -> tuple[list[np.ndarray], np.ndarray]:  # fmt: skip
     """Changes by moves after one frame and before the next, and the picture they lead to."""
     pages, role, cells, step = moving
@@ -500,7 +334,7 @@ def _since(per_row: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> np.n
 
 def _mapped(run: xr.DataTree, elapsed: int) -> tuple[np.ndarray | None, int]:
     """Kinds of all pages at a moment, if a page map tells, and the first page frame number."""
-    keyframe = _keyframe(run, elapsed, exact=True)
+    keyframe = keyframe_at(run, elapsed, exact=True)
     if keyframe is None:
         return None, 0
     pages = run["pages"].to_dataset().isel(keyframe=keyframe)
@@ -508,7 +342,7 @@ def _mapped(run: xr.DataTree, elapsed: int) -> tuple[np.ndarray | None, int]:
 
 
 def _free_orders(
-    free: np.ndarray, layout: _Layout, first_pfn: int, pages: np.ndarray, row_of: np.ndarray, row_cell: np.ndarray,
+    free: np.ndarray, layout: Layout, first_pfn: int, pages: np.ndarray, row_of: np.ndarray, row_cell: np.ndarray,
     begins: np.ndarray, lengths: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """Largest free block of each row, page by page: a page that moves is free afterwards if it was not, and not if it was."""
@@ -532,7 +366,7 @@ def _free_orders(
 
 
 def _thinned(
-    layout: _Layout,
+    layout: Layout,
     told: dict[str, np.ndarray],
     changes: tuple[np.ndarray, list[np.ndarray]],
     most: int,

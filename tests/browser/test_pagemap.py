@@ -7,7 +7,8 @@ import pytest
 
 import compactlab as cl
 from compactlab.metrics.blockpages import STATES, BlockPages
-from compactlab.metrics.film import FILLS, FRAME, film
+from compactlab.metrics.cells import FILLS
+from compactlab.metrics.film import FRAME, film
 from compactlab.metrics.moves import moves
 
 OPEN = "document.body && (eyes.all('[data-sheet=pagemap]')[0].click(), true)"
