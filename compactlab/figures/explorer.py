@@ -29,16 +29,24 @@ from .. import texts
 from ..metrics import TEMPLATES
 from ..texts import _
 from .contiguity import contiguity
+from .cpu import cpu
+from .ecdf import ecdf
+from .efficiency import efficiency
 from .frames import ABSENT, frames
+from .heat import heat
 from .indices import indices
 from .latency import latency
 from .look import THEMES, WIDGETS, ramp, words
 from .migratetypes import migratetypes
 from .pagemap import pagemap
+from .percentiles import percentiles
 from .phases import phases
+from .score import score
 from .sheets import GUTTER, SHEETS, rows_sheet, time_axis
+from .spent import spent
 from .timeline import WIDTH
 from .view import Missing, Subject, Updates, View, order_index, script, subject_of, zone_index
+from .watermarks import watermarks
 from .who import who
 from .work import work
 
@@ -192,7 +200,9 @@ def _views(subject: Subject) -> list[View | Missing]:
     """All views of a run, sheet by sheet, and what stands where one is missing."""
     of_zones = [contiguity(subject), indices(subject)] if subject.group("zones") is not None else []
     overview = [phases(subject), *of_zones, who(subject), work(subject), latency(subject)]
-    built: list[View | Missing | None] = [*overview, pagemap(subject), migratetypes(subject)]
+    pressure = [watermarks(subject), migratetypes(subject), score(subject), cpu(subject), efficiency(subject)]
+    of_latency = [ecdf(subject), percentiles(subject), heat(subject), spent(subject)]
+    built: list[View | Missing | None] = [*overview, pagemap(subject), *pressure, *of_latency]
     return [view for view in built if view is not None]
 
 

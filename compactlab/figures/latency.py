@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
+from bokeh import plotting
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, HoverTool, LogTicker, Range1d
 
 from ..metrics import latency_percentiles
@@ -26,8 +29,8 @@ def latency(subject: Subject) -> View | None:
     ms = allocations["latency_ns"].to_numpy() / 1e6
     y_range = Range1d(max(float(ms.min()), 1e-4) * 0.6, float(ms.max()) * 1.8)
     drawn, cursor = subject.figure(y_range, y_axis_type="log")
-    points = ColumnDataSource(_points(allocations, subject))
-    percentiles = ColumnDataSource(_bins(subject))
+    points = ColumnDataSource(points_of(allocations, subject))
+    percentiles = ColumnDataSource(bins_of(subject))
     band = ColumnDataSource({name: [] for name in ("x0", "x1", "p50", "p99")})
     layer = drawn.quad("x0", "x1", "p99", "p50", source=band, line_color=None, level="underlay")
     subject.paint(layer.glyph, fill_color="panel")
@@ -46,27 +49,27 @@ def latency(subject: Subject) -> View | None:
     drawn.add_tools(HoverTool(renderers=dots, tooltips=[("at", "@when"), ("took", "@text")], limit=3))
     drawn.yaxis.ticker = LogTicker(desired_num_ticks=4)
     drawn.yaxis[0].formatter = CustomJSTickFormatter(code=MILLISECONDS)
-    ecdf, lines = _ecdf(subject, allocations, y_range)
+    ecdf, lines = ecdf_of(subject, allocations, y_range)
     models = {
         "points": points, "percentiles": percentiles, "band": band, "got": dots[0].data_source,
         "fell": dots[1].data_source, "over_time": drawn, "ecdf": ecdf, "lines": lines,
-        "request": _request(allocations),
+        "request": request_of(allocations),
     }  # fmt: skip
     return View(
         "latency", drawn, cursor, "minmax(100px,1.75fr)", models, more=(ecdf,),
         refine=lambda between: [
-            (points, _points(allocations, subject, between)), (percentiles, _bins(subject, between)),
+            (points, points_of(allocations, subject, between)), (percentiles, bins_of(subject, between)),
         ],
     )  # fmt: skip
 
 
-def _request(allocations: xr.Dataset) -> int:
+def request_of(allocations: xr.Dataset) -> int:
     """The one order that was asked for, or -1."""
     orders = np.unique(allocations["order"].to_numpy()) if "order" in allocations else np.array([-1])
     return int(orders[0]) if orders.size == 1 else -1
 
 
-def _points(
+def points_of(
     allocations: xr.Dataset, subject: Subject, between: Between | None = None
 ) -> dict[str, np.ndarray]:
     """Requests to draw: all, or an even choice that keeps the slowest and the failed."""
@@ -85,25 +88,32 @@ def _points(
     return {"t": seconds[shown], "ms": slow[shown] / 1e6, "got": got[shown].astype(np.uint8)}
 
 
-def _bins(subject: Subject, between: Between | None = None) -> dict[str, np.ndarray]:
-    """Percentiles per interval that has requests: begin, end, p50, p99 in ms, requests, failures."""
-    edges = np.rint(subject.timeline.grid(PARTS, between) * 1e9).astype(np.int64)
-    if subject.timeline.phases and between is None:  # no interval reaches over the border of two phases
+def intervals(subject: Subject, parts: int, between: Between | None = None) -> np.ndarray:
+    """Edges (ns) that cut the axis evenly and end behind the last moment; none reaches over the border of two phases."""
+    edges = np.rint(subject.timeline.grid(parts, between) * 1e9).astype(np.int64)
+    if subject.timeline.phases and between is None:
         edges = np.union1d(edges, [round(start * 1e9) for start, _, _ in subject.timeline.phases])
-    edges = np.unique(np.append(edges, edges[-1] + 1))
-    found = latency_percentiles(subject.run, edges, q=(50, 99))
+    return np.unique(np.append(edges, edges[-1] + 1))
+
+
+def bins_of(
+    subject: Subject, between: Between | None = None, q: Sequence[float] = (50, 99)
+) -> dict[str, np.ndarray]:
+    """Percentiles per interval that has requests: begin, end, p50, p99 and so on in ms, requests, failures."""
+    found = latency_percentiles(subject.run, intervals(subject, PARTS, between), q=q)
     found = found.isel(bin=found["nr_requests"].to_numpy() > 0)
     in_ms = found["latency_ns"].to_numpy() / 1e6
     return {
-        "start": found["start"].to_numpy() / 1e9, "end": found["end"].to_numpy() / 1e9, "p50": in_ms[:, 0],
-        "p99": in_ms[:, 1], "requests": found["nr_requests"].to_numpy().astype(np.int32),
+        "start": found["start"].to_numpy() / 1e9, "end": found["end"].to_numpy() / 1e9,
+        **{f"p{percentile:g}": in_ms[:, k] for k, percentile in enumerate(q)},
+        "requests": found["nr_requests"].to_numpy().astype(np.int32),
         "failed": found["nr_failed"].to_numpy().astype(np.int32),
     }  # fmt: skip
 
 
-def _ecdf(
+def ecdf_of(
     subject: Subject, allocations: xr.Dataset, across: Range1d
-) -> tuple[object, list[dict[str, object]]]:
+) -> tuple[plotting.figure, list[dict[str, object]]]:
     """Share of all requests that got their block within a time, one line per source of requests.
 
     A line ends at the share that got one at all: a refusal, however quick, serves nobody.
@@ -136,7 +146,9 @@ def _ecdf(
         subject.paint(line.glyph, line_color="huge")
         # BokehJS finds no step under the mouse: an unseen line tells the values.
         renderers.append(drawn.line("ms", "share", source=source, line_alpha=0, name=str(name)))
-        lines.append({"name": str(name), "dash": dash, "count": count, "got": int(ordered.size)})
+        lines.append(
+            {"name": str(name), "dash": dash, "count": count, "got": int(ordered.size), "source": source}
+        )
     drawn.add_tools(
         HoverTool(renderers=renderers, tooltips=[("served", "@percent within @text, $name")], mode="vline")
     )

@@ -40,9 +40,10 @@ def rows_sheet(
             cells.append((missing(view), k, 0, 1, 2))
             tracks.append("minmax(44px,auto)")
             continue
-        cells += [(view.words, k, 0), *((drawn, k, 1) for drawn in (view.figure, *view.more))]
+        figures = (view.figure, *view.more)
+        cells += [(view.words, k, 0), *((drawn, k, 1) for drawn in figures if drawn is not None)]
         tracks.append(view.share)
-    drawn = [view for view in views if isinstance(view, View)]
+    drawn = [view for view in views if isinstance(view, View) and view.figure is not None]
     if not drawn:
         tracks.append("minmax(0,1fr)")
         cells.append((words(), len(views), 0))

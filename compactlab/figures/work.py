@@ -20,7 +20,7 @@ def work(subject: Subject) -> View | None:
     origin, lacks = told["from"], told["lacks"]
     if origin is None:
         return None
-    source = ColumnDataSource(_rates(subject, origin))
+    source = ColumnDataSource(rates(subject, origin))
     y_range = Range1d(0, 1)
     drawn, cursor = subject.figure(y_range)
     drawn_steps = steps("x", "zero", "scanned", "migrated", "when", "scanned_text", "migrated_text")
@@ -37,11 +37,13 @@ def work(subject: Subject) -> View | None:
     models = {"source": source, "steps": drawn_steps, "y": y_range, "origin": origin, "lacks": lacks}
     return View(
         "work", drawn, cursor, "minmax(52px,1fr)", models,
-        refine=lambda between: [(source, _rates(subject, origin, between))],
+        refine=lambda between: [(source, rates(subject, origin, between))],
     )  # fmt: skip
 
 
-def _rates(subject: Subject, origin: str, between: Between | None = None) -> dict[str, np.ndarray]:
+def rates(
+    subject: Subject, origin: str, between: Between | None = None, parts: int = PARTS
+) -> dict[str, np.ndarray]:
     """Pages per second in intervals that cut the drawn axis evenly, or between samples of the counters.
 
     Returns
@@ -49,11 +51,11 @@ def _rates(subject: Subject, origin: str, between: Between | None = None) -> dic
         ``t`` begin of each interval and one final end, in elapsed seconds; ``scanned`` (both scanners) and
         ``migrated``, per second, with a closing zero.
     """
-    edges = np.rint(subject.timeline.grid(PARTS, between) * 1e9).astype(np.int64)
+    edges = np.rint(subject.timeline.grid(parts, between) * 1e9).astype(np.int64)
     counters = subject.group("counters")
     if origin == "counters" and counters is not None:
         seconds = seconds_of(counters)
-        kept = subject.timeline.rows(seconds, PARTS, between)
+        kept = subject.timeline.rows(seconds, parts, between)
         edges = counters["elapsed"].to_numpy()[kept] + 1  # a rise is booked at the sample that shows it
     edges = np.unique(edges)
     if between is None:

@@ -30,10 +30,10 @@ def fragmentation_score(run: xr.DataTree, proactiveness: int = 20, order: int | 
 
     Returns
     -------
-        `zone_score` (time, zone) and `score` (time, node), int64, 0 to 100, -1: not listed or weights
-        unknown; `wmark_low`, `wmark_high`. `attrs["weights"]` says where the zones' sizes come from:
+        `zone_score` (time, zone), `score` (time, node) and `zone_term` (time, zone), what a zone adds to its
+        node's score; int64, 0 to 100, -1: not listed or weights unknown; `wmark_low`, `wmark_high`. `attrs["weights"]` says where the zones' sizes come from:
         `present_pages` of the zoneinfo sample before, or `nr_pageblocks`. Where neither is recorded there is
-        no `score` and `attrs["lacks"]` says so.
+        no `score` nor `zone_term`, and `attrs["lacks"]` says so.
 
     Raises
     ------
@@ -64,7 +64,8 @@ def fragmentation_score(run: xr.DataTree, proactiveness: int = 20, order: int | 
     weights, origin = _zone_pages(run, nr_free)
     if weights is None:
         return result.assign_attrs(lacks="sizes of the zones: record /proc/zoneinfo or /proc/pagetypeinfo")
-    return result.assign(score=_node_score(zone_score, weights)).assign_attrs(weights=origin)
+    score, term = _node_score(zone_score, weights)
+    return result.assign(score=score, zone_term=term).assign_attrs(weights=origin)
 
 
 def _zone_pages(run: xr.DataTree, nr_free: xr.DataArray) -> tuple[np.ndarray | None, str]:
@@ -82,19 +83,23 @@ def _zone_pages(run: xr.DataTree, nr_free: xr.DataArray) -> tuple[np.ndarray | N
     return sampled.reindex(zone=nr_free.zone, fill_value=-1).values[rows], origin
 
 
-def _node_score(zone_score: xr.DataArray, weights: np.ndarray) -> xr.DataArray:
+def _node_score(zone_score: xr.DataArray, weights: np.ndarray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Score of each node, and what each zone adds to it."""
     zone_node = zone_score.node.values
     nodes = np.unique(zone_node)
     usable = (zone_score.values >= 0) & (weights >= 0)
     weights = np.where(usable, weights, 0)
     scores = np.full((len(zone_score), len(nodes)), -1, np.int64)
+    added = np.full(zone_score.shape, -1, np.int64)
     for column, node in enumerate(nodes):
         here = zone_node == node
         total = weights[:, here].sum(1, keepdims=True)
         terms = weights[:, here] * zone_score.values[:, here] // (total + 1)
+        added[:, here] = np.where(usable[:, here], terms, -1)
         # A listed zone of unknown size spoils the sum.
         complete = (zone_score.values[:, here] < 0) | usable[:, here]
         known = complete.all(1) & usable[:, here].any(1)
         scores[:, column] = np.where(known, np.where(usable[:, here], terms, 0).sum(1), -1)
     coords = {"time": zone_score.time, "elapsed": zone_score.elapsed, "node": nodes}
-    return xr.DataArray(scores, coords, ("time", "node"), attrs={"missing": -1})
+    node_score = xr.DataArray(scores, coords, ("time", "node"), attrs={"missing": -1})
+    return node_score, zone_score.copy(data=added).rename("zone_term")
