@@ -6,7 +6,7 @@
   // A part of one of Bokeh's own arrays would begin at its first value: a plain view of the same bytes does not.
   for (const name of ['near', 'sampled']) P[name] = new Uint8Array(P[name].buffer, P[name].byteOffset, P[name].length);
   const steps = F.t.length, state = F.initial.slice(), FILL = m.parts.fill.begin;
-  const EMPTIED = FILL + A.fills.length, FILLED = EMPTIED + 1, absent = A.fills.indexOf('absent');
+  const EMPTIED = FILL + A.fills.length, FILLED = EMPTIED + 1, ISOLATED = EMPTIED + 2, absent = A.fills.indexOf('absent');
   const lookup = new Uint8Array(65536);
   let at = -1, zone = -1, cells = 0, offset = 0, across = 1, down = 1, pixels = new Uint8Array(1), mode = 'fill', pinned = null, before = -1;
   const writers = Object.fromEntries(Object.keys(m.blocks).map((name) => [name, ctx.writer(m.blocks[name])]));
@@ -80,6 +80,10 @@
   function paintMap(moving) {
     for (let k = 0; k < cells; k++) pixels[k] = lookup[state[offset + k]];
     if (mode === 'fill') for (const [, cell, role] of moving) if (role) pixels[cell] = role === 1 ? EMPTIED : FILLED;
+    if (mode === 'fill' && at >= 0 && F.zone[at] === zone && F.number[at] && [1, 2].includes(F.what[at])) {
+      const cell = Math.floor(((F.what[at] === 1 ? F.migrate_pfn[at] - 1 : F.free_pfn[at]) - pagesAt(0)) / A.cell_pages[zone]);
+      if (cell >= 0 && cell < cells) pixels[cell] = ISOLATED;
+    }
     m.picture.change.emit();
   }
   function paintArrows(moving) {
@@ -117,7 +121,11 @@
     for (let k = 0; k < cells; k++) counts[pixels[k] - begin] = (counts[pixels[k] - begin] ?? 0) + 1;
     const palette = m.palette[ctx.theme];
     const entries = names.map((name, k) => [name, counts[k] ?? 0, palette[begin + k]]).filter(([name, count], k) => count > 0 || (mode === 'fill' && k > 4 && k !== 9));
-    writers.key(`<div class=n style="display:flex;flex-wrap:wrap;gap:1px 14px;line-height:19px">${entries.map(([name, count, colour]) => `<span style="white-space:nowrap"><span class=s style="background:${colour}"></span>${ctx.escape(name)} <b>${ctx.count(count)}</b></span>`).join('')}</div>`);
+    writers.key(`<div class=n style="display:flex;flex-wrap:wrap;gap:1px 14px;line-height:19px">${entries.map(([name, count, colour]) => `<span style="white-space:nowrap"><span class=s style="background:${colour}"></span>${ctx.escape(name)} <b>${ctx.count(count)}</b></span>`).join('')}<span class=m style="white-space:nowrap">${cells ? told() : ''}</span></div>`);
+  }
+  function told() {                      // what a cell is
+    const together = A.cell_pages[zone] / A.block_pages;
+    return `${text('one cell is')} ${together > 1 ? `${ctx.count(together)} ${text('pageblocks')}: ` : `1 ${text('pageblock of')} `}${ctx.memory(A.cell_pages[zone])}`;
   }
   function paintBars() {
     const n = ctx.orders.length;
@@ -221,10 +229,9 @@
     const ways = {fill: 'what is in it', type: 'migratetype', order: 'largest free block', cannot: 'pages that cannot move', skip: 'skip bit'};
     const options = Object.entries(ways).map(([key, name]) => `<option value=${key}${key === mode ? ' selected' : ''}>${text(name)}</option>`).join('');
     const first = cells ? pagesAt(0) / A.block_pages : 0, last = cells ? (pagesAt(cells - 1) + A.cell_pages[zone]) / A.block_pages - 1 : 0;
-    const grouped = cells && A.cell_pages[zone] > A.block_pages ? ` · ${text('one cell is')} ${A.cell_pages[zone] / A.block_pages} ${text('pageblocks')}` : '';
     writers.tools(`<div style="white-space:nowrap;line-height:30px"><label>${text('Colour')} <select data-change=colour>${options}</select></label>&ensp;`
       + `<label>${text('Pageblock')} <input type=number data-change=block min=${first} max=${last} list=kept value="${pinned === null ? '' : pinned / A.block_pages}" style="width:100px"></label><datalist id=kept>${Array.from(A.samples, (s) => `<option value=${s / A.block_pages}>`).join('')}</datalist>`
-      + `<span class=m>&ensp;${zone < 0 ? text('no page map of this zone') : ''}${grouped}</span></div>`);
+      + `<span class=m>&ensp;${zone < 0 ? text('no page map of this zone') : ''}</span></div>`);
   }
   function pin(pfn) { pinned = pfn; tools(); follow(); }
 

@@ -34,10 +34,10 @@ ARROWS = 16
 
 _FILLS = {
     "absent": (_("no memory"), "bg"),
-    "free_1": (_("free up to a quarter"), SMALL[3]),
-    "free_2": (_("free up to a half"), SMALL[2]),
-    "free_3": (_("free up to three quarters"), SMALL[1]),
-    "free_4": (_("mostly free"), SMALL[0]),
+    "free_1": (_("up to ¼ free"), SMALL[3]),
+    "free_2": (_("up to ½ free"), SMALL[2]),
+    "free_3": (_("up to ¾ free"), SMALL[1]),
+    "free_4": (_("over ¾ free"), SMALL[0]),
     "free": (_("wholly free"), LARGE[0]),
     "movable": (_("in use, movable"), "used"),
     "huge": (_("one huge page"), "other"),
@@ -45,6 +45,7 @@ _FILLS = {
     "unknown": (_("not told"), "rule"),
     "emptied": (_("emptied now"), "migrate"),
     "filled": (_("filled now"), "scan_free"),
+    "isolated": (_("isolated now"), "accent"),
 }
 _PAGES = {
     "hole": (_("no memory"), "bg"),
@@ -66,7 +67,7 @@ _WORDS = {
         "blocks of", "free", "Free memory by block size", "before", "Unusable index at", "now", "Pages leave here", "Pages arrive here",
         "step", "of", "migrate scanner: isolated", "free scanner: isolated", "fast search: isolated", "moved pages:", "failed",
         "compaction begins", "compaction ends", "all pageblocks counted", "a request got a block", "no page map of this zone",
-        "pages not kept here; kept:", "as of the page map at", "with what was moved since", "one cell is", "which pages: inferred",
+        "pages not kept here; kept:", "as of the page map at", "with what was moved since", "one cell is", "pageblock of", "which pages: inferred",
         "before the first page map", "first page", "asking …", "no page is known to have moved", "pageblocks",
     )
 }  # fmt: skip
