@@ -140,7 +140,7 @@ def pagemap(subject: Subject) -> View | Missing:
         for name, height in (
             ("tools", 34),
             ("said", 34),
-            ("key", 62),
+            ("key", 80),
             ("facts", 56),
             ("bars", 22),
             ("index", 22),
