@@ -1,7 +1,7 @@
 // Which share of the requests was served within a time.
 (ctx, m) => {
   const text = (words) => m.words[words] ?? words;
-  const ms = (v) => v === null ? text('not that many') : v < .1 ? (v * 1000).toFixed(0) + '\u00a0µs' : v < 1 ? v.toFixed(2) + '\u00a0ms' : v < 1000 ? v.toFixed(1) + '\u00a0ms' : (v / 1000).toFixed(1) + '\u00a0s';
+  const ms = (v) => v === null ? text('not that many') : v < .1 ? (v * 1000).toFixed(v < .001 ? 2 : v < .01 ? 1 : 0) + '\u00a0µs' : v < 1 ? v.toFixed(2) + '\u00a0ms' : v < 1000 ? v.toFixed(1) + '\u00a0ms' : (v / 1000).toFixed(1) + '\u00a0s';
   const percent = (v) => Number((v * 100).toPrecision(4)) + '\u00a0%', border = {solid: 'solid', dashed: 'dashed', dotted: 'dotted', dotdash: 'double'};
   return {
     move(words) {

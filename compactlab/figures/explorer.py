@@ -67,6 +67,8 @@ _WORDS = {
         "Compaction work", "counters", "pages scanned", "by migrate scanner", "not traced", "pages moved", "Time per allocation", "Time to get",
         "distribution", "over time", "of", "deferred", "woken", "given up", "got it", "fell back", "requests", "no request now", "Play", "Pause",
         "no free lists in this recording, so no verdict", "one moment", "beyond the count", "pages", "Zone", "Order", "Time axis",
+        "at", "free", "in blocks of", "Indices", "largest free block", "unusable free index", "fragmentation index", "who", "from", "to", "for",
+        "result", "zone", "Requests", "took", "Phases", "phase",
         "Speed", "Step back", "Step on", "Time", "Next compaction", "Sheets", "Table of", "rows",
     )
 }  # fmt: skip

@@ -41,5 +41,15 @@
         + `<span class=m>0 <span style="display:inline-block;width:56px;height:10px;border:1px solid ${ctx.colour('rule')};background:linear-gradient(90deg,${stops});vertical-align:-1px"></span> 1`
         + ` &ensp;<span class=s style="background:repeating-linear-gradient(135deg,${ctx.colour('bg')} 0 1.5px,#7d3a80 1.5px 4px);border:0;border-bottom:2px solid ${ctx.colour('ink')}"></span>${ctx.text('none free')}</span></div>`);
     },
+    title: () => ctx.text('Indices'),
+    table() {
+      const rows = Array.from(ctx.rows.t, (t, r) => {
+        const u = at('unusable', r, ctx.order); let o = ctx.orders.length - 1;
+        while (o >= 0 && !ctx.free(r, ctx.zone, o)) o--;
+        return [ctx.clock(t), o < 0 ? ctx.text('none') : ctx.size(o), u === ctx.absent ? '–' : thousandths(u), fragmentation(at('fragmentation', r, ctx.order))];
+      });
+      const columns = [ctx.text('at'), ctx.text('largest free block'), ctx.text('unusable free index'), ctx.text('fragmentation index')];
+      return {title: `${ctx.text('Indices')}, ${ctx.text('index at')} ${ctx.size(ctx.order)}`, columns, rows};
+    },
   };
 }

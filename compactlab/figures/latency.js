@@ -1,6 +1,6 @@
 // Latency over time, or its distribution.
 (ctx, m) => {
-  const ms = (v) => v < .1 ? (v * 1000).toFixed(0) + '\u00a0µs' : v < 1 ? v.toFixed(2) + '\u00a0ms' : v < 1000 ? v.toFixed(1) + '\u00a0ms' : (v / 1000).toFixed(1) + '\u00a0s';
+  const ms = (v) => v < .1 ? (v * 1000).toFixed(v < .001 ? 2 : v < .01 ? 1 : 0) + '\u00a0µs' : v < 1 ? v.toFixed(2) + '\u00a0ms' : v < 1000 ? v.toFixed(1) + '\u00a0ms' : (v / 1000).toFixed(1) + '\u00a0s';
   const border = {solid: 'solid', dashed: 'dashed', dotted: 'dotted', dotdash: 'double'};
   return {
     toggle() { const over = !m.over_time.visible; m.over_time.visible = over; m.ecdf.visible = !over; ctx.refresh(); },
@@ -24,6 +24,12 @@
           + (here ? `<div class=n>${ctx.count(p.requests[k])} ${ctx.text('requests')}, ${ctx.count(p.failed[k])} ${ctx.text('fell back')}<br>p50 <b>${ms(p.p50[k])}</b>, p99 <b>${ms(p.p99[k])}</b></div>` : `<span class=m>${ctx.text('no request now')}</span><br>`)
         : m.lines.map((line) => `<div class="r n"><span><span style="display:inline-block;width:22px;border-top:3px ${border[line.dash]} ${ctx.colour('huge')};vertical-align:4px;margin-right:7px"></span>${ctx.escape(line.name)}</span><span>${line.got === line.count ? ctx.count(line.count) : `${ctx.count(line.got)} ${ctx.text('of')} ${ctx.count(line.count)}`}</span></div>`).join('');
       words(`<h3>${what}</h3>${key}${link}`);
+    },
+    title: () => ctx.text('Requests'),
+    table() {
+      const d = m.points.data, rows = [];
+      for (let k = 0; k < d.t.length; k++) rows.push([ctx.clock(d.t[k]), ms(d.ms[k]), ctx.text(d.got[k] ? 'got it' : 'fell back')]);
+      return {title: ctx.text('Requests'), columns: [ctx.text('at'), ctx.text('took'), ctx.text('result')], rows};
     },
   };
 }

@@ -10,9 +10,10 @@
   };
   const everFree = (k) => { for (let r = 0; r < t.length; r++) if (pages(r, k, 0)) return true; return false; };
   let shown = [], uncounted = [];
+  const load = () => { t = m.rows.data.t[0]; blocks = m.rows.data.blocks[0]; censored = m.rows.data.censored[0]; total = m.rows.data.total[0]; };
   return {
     select() {
-      t = m.rows.data.t[0]; blocks = m.rows.data.blocks[0]; censored = m.rows.data.censored[0]; total = m.rows.data.total[0];
+      load();
       const n = m.zone_of[ctx.zone] < 0 ? 0 : t.length, columns = {};
       const sums = Array.from({length: types + 1}, () => new Float64Array(n));
       uncounted = new Float64Array(n);
@@ -48,6 +49,13 @@
       });
       const more = uncounted[r] > 0 ? `<div class="r n m"><span><span class=s style="background:repeating-linear-gradient(135deg,${ctx.colour('ink2')} 0 1px,transparent 1px 4px)"></span>${ctx.text('beyond the count')}</span><span>${ctx.memory(uncounted[r])}</span></div>` : '';
       words(head + rows.join('') + more);
+    },
+    title: () => ctx.text('Free memory by migratetype'),
+    table() {
+      load();
+      const seen = m.zone_of[ctx.zone] < 0 ? [] : Array.from(t);
+      const rows = seen.map((s, r) => [ctx.clock(s), ...m.types.map((_, k) => (censored[cell(r, k)] ? '≥\u00a0' : '') + ctx.memory(pages(r, k, 0)))]);
+      return {title: ctx.text('Free memory by migratetype'), columns: [ctx.text('at'), ...m.types], rows, note: seen.length ? '' : ctx.text('not recorded for this zone')};
     },
   };
 }

@@ -4,6 +4,10 @@
     const letters = Math.floor((width - 8) / 6.8);
     return letters >= name.length ? name : letters > 3 ? name.slice(0, letters - 1).trimEnd() + '…' : '';
   };
+  const table = () => {
+    const d = m.source.data;
+    return {title: ctx.text('Phases'), columns: ['phase', 'from', 'to', 'for'].map(ctx.text), rows: d.start.map((t, k) => [d.full[k], ctx.clock(t), ctx.clock(d.end[k]), ctx.duration(d.end[k] - t)])};
+  };
   return {
   select() {
     const d = m.source.data, [x0, x1] = ctx.range(), scale = ctx.pixels() / (x1 - x0);
@@ -18,5 +22,6 @@
     const k = m.source.data.start.findLastIndex((t) => t <= ctx.t + 1e-9);
     words(`<div class=n style="line-height:26px;white-space:nowrap;font-size:15px"><b>${ctx.clock(ctx.t)}</b>${k < 0 ? '' : ` <span class=m>· ${ctx.escape(m.source.data.full[k])}</span>`}</div>`);
   },
+  ...m.source.data.start.length ? {title: () => ctx.text('Phases'), table} : {},
   };
 }

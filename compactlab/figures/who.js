@@ -18,5 +18,11 @@
     words(`<h3>${ctx.text('Who compacts')}</h3><span class=m>${names ? `${ctx.text('now')}: <b style="color:${ctx.colour('ink')}">${names}</b>` : ctx.text('nobody now')}`
       + `<br>${m.origin === 'counters' ? ctx.text('from counters, to the sample') : legend}</span>`);
   },
+  title: () => ctx.text('Who compacts'),
+  table() {
+    const d = m.source.data, rows = [];
+    for (let k = 0; k < d.who.length; k++) rows.push([m.lanes[d.who[k]], ctx.clock(d.start[k]), ctx.duration(d.end[k] - d.start[k]), d.status[k] || '–', d.zone[k] || '–', ctx.count(d.joined[k])]);
+    return {title: ctx.text('Who compacts'), columns: ['who', 'from', 'for', 'result', 'zone', 'runs'].map(ctx.text), rows, note: m.origin === 'counters' ? ctx.text('from counters, to the sample') : ''};
+  },
   };
 }

@@ -17,5 +17,12 @@
       words(`<h3>${ctx.text('Compaction work')}${m.origin === 'counters' ? ` <span class=m style="font-size:14px;font-weight:400">(${ctx.text('counters')})</span>` : ''}</h3>`
         + row('used', ctx.text(m.lacks.length === 1 ? 'by migrate scanner' : 'pages scanned'), m.lacks.includes('scanned') ? null : d.scanned[k]) + row('migrate', ctx.text('pages moved'), d.migrated[k]));
     },
+    title: () => ctx.text('Compaction work'),
+    table() {
+      const d = m.source.data, rows = [];
+      for (let k = 0; k + 1 < d.t.length; k++) rows.push([ctx.clock(d.t[k]), ctx.clock(d.t[k + 1]), m.lacks.includes('scanned') ? ctx.text('not traced') : rate(d.scanned[k]), rate(d.migrated[k])]);
+      const scanned = ctx.text(m.lacks.length === 1 ? 'by migrate scanner' : 'pages scanned');
+      return {title: ctx.text('Compaction work'), columns: [ctx.text('from'), ctx.text('to'), scanned, ctx.text('pages moved')], rows, note: m.origin === 'counters' ? ctx.text('from counters, to the sample') : ''};
+    },
   };
 }
