@@ -64,6 +64,12 @@ def test_told__says_what_did_not_come_about():
     )
 
 
+def test_title__tells_what_is_set_otherwise_than_usual():
+    sysctls = cl.Sysctls(defrag_mode=0, min_free_kbytes=4000)
+    trial = Trial(ZONE, trigger="direct", workload=w.huge_faults(), kernel="6.6", sysctls=sysctls)
+    assert plain(trial.title) == "direct, huge_faults, 256 MiB punched, min_free_kbytes 4000, kernel 6.6"
+
+
 def test_run__same_trial_same_run():
     trial = Trial(ZONE, trigger="direct", workload=w.huge_faults(faults=32), start="scattered", seed=5)
     first, second = trial.run(), trial.run()

@@ -61,8 +61,8 @@ class Entry(ipywidgets.HBox):
         Turns the text into a value, or raises ValueError with what was expected, in words.
     words
         What it takes, shown beside it.
-    label_width
-        Of the label.
+    label_width, width
+        Of the label, and of the field in pixels.
 
     Examples
     --------
@@ -80,16 +80,21 @@ class Entry(ipywidgets.HBox):
     """Why what is typed now is refused; empty if it is not."""
 
     def __init__(
-        self, name: str, text: str, read: Callable[[str], Any], words: str = "", label_width: str = "150px"
+        self,
+        name: str,
+        text: str,
+        read: Callable[[str], Any],
+        words: str = "",
+        label_width: str = "150px",
+        width: int = 96,
     ) -> None:
         self.name, self._read, self._words = name, read, words
         self.text = ipywidgets.Text(
             text,
             description=name,
+            continuous_update=False,  # else a press of Run can overtake the last key typed
             style={"description_width": label_width},
-            layout=ipywidgets.Layout(
-                width=f"calc({label_width} + 96px)", min_width=f"calc({label_width} + 80px)"
-            ),
+            layout=ipywidgets.Layout(width=f"calc({label_width} + {width}px)", flex="0 0 auto"),
         )
         self._said = ipywidgets.HTML(said(words, "range"))
         row = ipywidgets.Layout(overflow="visible", align_items="center")
@@ -235,7 +240,7 @@ class Demand(ipywidgets.VBox):
         """Offer workloads, and none where compaction can begin at once."""
         options: list[tuple[str, Workload | str]] = [(each.name, each) for each in demands]
         if at_once:
-            options.append((_("none: begin at once"), _AT_ONCE))
+            options.append((_("none, at once"), _AT_ONCE))
         self.choice.options = options
         self.choice.value = next((each for _name, each in options if each is value), options[-1][1])
         self._chosen(None)
@@ -282,9 +287,9 @@ def _parameter(name: str, value: float) -> Entry | ipywidgets.Checkbox:
         return ipywidgets.Checkbox(value, description=name, indent=False)
     if isinstance(value, float):
         accepted = _AMOUNT if name in _AMOUNTS else _SHARE
-        return Entry(name, f"{value:g}", number(accepted, whole=False), str(accepted), "130px")
+        return Entry(name, f"{value:g}", number(accepted, whole=False), str(accepted), "130px", 120)
     accepted = _NANOSECONDS if name.endswith("_ns") else Range(0, 10) if name == "order" else Range(1, _MOST)
-    return Entry(name, str(value), number(accepted), _words(accepted), "130px")
+    return Entry(name, str(value), number(accepted), _words(accepted), "130px", 120)
 
 
 class Form(ipywidgets.VBox):
@@ -302,8 +307,8 @@ class Form(ipywidgets.VBox):
     --------
     >>> form = Form(Trial(Zone("64 MiB"), trigger="manual"))
     >>> form.size.text.value = "32 MiB"
-    >>> form.trial().title
-    'manual, 32 MiB punched'
+    >>> form.trial().zone.nr_pages
+    8192
     """
 
     state = traitlets.Int()
@@ -316,7 +321,9 @@ class Form(ipywidgets.VBox):
             sources.insert(0, (_("the zone given"), _GIVEN))
         source = base.recording or (_GIVEN if base.zone.seed is not None else _MADE)
         self.source = _dropdown(_("Memory"), sources, source)
-        self.size = Entry(_("Size"), _size_text(base.zone), _size(base.zone), _("such as 512 MiB"), "90px")
+        self.size = Entry(
+            _("Size"), _size_text(base.zone), _size(base.zone), _("such as 512 MiB"), "90px", 104
+        )
         self.start = _dropdown(_("Start"), STARTS, base.start)
         self.kernel = _dropdown(_("Kernel"), KERNELS, base.kernel or base.zone.kernel)
         self.trigger = _dropdown(_("Compacts"), TRIGGERS, base.trigger)
@@ -335,7 +342,7 @@ class Form(ipywidgets.VBox):
         self.frames = Entry(_("Frames"), str(base.frames), number(Range(2, _MOST)), _("at least 2"), "90px")
         self.seed = Entry(_("Seed"), str(base.seed), number(Range(0, (1 << 63) - 1)), _("at least 0"), "90px")
         self.keyframes = ipywidgets.Checkbox(
-            base.keyframes, description=_("Page maps: every page, before, after and between"), indent=False,
+            base.keyframes, description=_("Page maps (every page)"), indent=False,
             layout=ipywidgets.Layout(width="auto"),
         )  # fmt: skip
         self._about, self._estimate = ipywidgets.HTML(), ipywidgets.HTML()
@@ -466,7 +473,9 @@ def _size(zone: Zone) -> Callable[[str], str]:
         try:
             dataclasses.replace(zone, size=text.strip(), pages=0, seed=None)
         except ValueError as error:
-            raise ValueError(str(error).removeprefix("Zone: ")) from None
+            if "pages" in str(error):
+                raise ValueError(str(error).removeprefix("Zone: ")) from None
+            raise ValueError(_("{told!r} is refused; expected such as 512 MiB").format(told=text)) from None
         return text.strip()
 
     return read

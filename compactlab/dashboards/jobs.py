@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import ipywidgets
 import traitlets
@@ -60,6 +60,8 @@ class Job(ipywidgets.VBox):
         Of the button that runs it.
     advice
         What to do after an error, in words.
+    beside
+        Further widgets for the row of buttons.
 
     Examples
     --------
@@ -74,7 +76,11 @@ class Job(ipywidgets.VBox):
     """What it is doing, or how the last work ended."""
 
     def __init__(
-        self, begin: Callable[[], Work], label: str | None = None, advice: str | None = None
+        self,
+        begin: Callable[[], Work],
+        label: str | None = None,
+        advice: str | None = None,
+        beside: Sequence[ipywidgets.Widget] = (),
     ) -> None:
         self._begin = begin
         self._advice = advice or _("Change what it names, then press {run} again.").format(
@@ -94,7 +100,8 @@ class Job(ipywidgets.VBox):
         self.run.on_click(lambda _button: self.start())
         self.cancel.on_click(lambda _button: self.stop())
         row = ipywidgets.HBox(
-            [self.run, self.cancel, self._bar, self._shown], layout=ipywidgets.Layout(align_items="center")
+            [self.run, self.cancel, *beside, self._bar, self._shown],
+            layout=ipywidgets.Layout(align_items="center"),
         )
         super().__init__([row, self._alert])
 

@@ -14,6 +14,7 @@ from ..simulation.presets import Sysctls
 from ..simulation.requests import Workload
 from ..simulation.zone import Zone
 from ..texts import _
+from .compare import Compare
 from .controls import Form
 from .explorer import Explorer, _advice
 from .jobs import Job, Task, Work
@@ -58,7 +59,7 @@ class CompactionLab(ipywidgets.VBox):
     >>> lab = CompactionLab(Zone("64 MiB"), trigger="manual")
     >>> lab.job.run.click()
     >>> lab.job.wait()
-    >>> lab.run.attrs["name"], len(lab.runs)
+    >>> lab.run.attrs["name"].replace(chr(0xA0), " "), len(lab.runs)
     ('manual, 64 MiB punched', 1)
     """
 
@@ -73,7 +74,7 @@ class CompactionLab(ipywidgets.VBox):
         sysctls: Sysctls | None = None,
         seed: int = 0,
         theme: str = "auto",
-        height: int = 640,
+        height: int = 600,
         **unknown: Any,
     ) -> None:
         if unknown:
@@ -93,23 +94,24 @@ class CompactionLab(ipywidgets.VBox):
         self._theme, self._height = theme, height
         self._shown: Trial | None = None
         self.runs: list[xr.DataTree] = []
+        self._trials: list[Trial] = []
         self.form = Form(trial)
-        self.job = Job(self._begin)
         self.toggle = ipywidgets.ToggleButton(
-            True, description=_("Parameters"), icon="caret-down", tooltip=_("Show or hide the form")
+            True,
+            description=_("Parameters"),
+            icon="caret-up",
+            tooltip=_("Show or hide the form"),
+            layout=ipywidgets.Layout(width="auto"),
         )
         self.compare = ipywidgets.Button(
             description=_("Compare with the run before"),
             layout=ipywidgets.Layout(width="auto", display="none"),
         )
-        self._summary = ipywidgets.HTML(layout=ipywidgets.Layout(flex="1 1 auto"))
+        self.job = Job(self._begin, beside=[self.toggle, self.compare])
+        self.job.add_class("compactlab-form")
         self._stale = ipywidgets.HTML(layout=ipywidgets.Layout(display="none"))
         self.stage = ipywidgets.VBox([])
-        head = ipywidgets.HBox(
-            [self.toggle, self._summary, self.compare], layout=ipywidgets.Layout(align_items="center")
-        )
-        head.add_class("compactlab-form")
-        super().__init__([head, self.form, self.job, self._stale, self.stage])
+        super().__init__([self.form, self.job, self._stale, self.stage])
         self.toggle.observe(self._fold, "value")
         self.compare.on_click(self._press_compare)
         self.form.observe(self._changed, "state")
@@ -133,6 +135,7 @@ class CompactionLab(ipywidgets.VBox):
         told = trial.told(run)
         self._show(Explorer(run, theme=self._theme, height=self._height))  # drawn here, in the thread
         self.runs[:] = [*self.runs, run][-_KEPT:]
+        self._trials = [*self._trials, trial][-_KEPT:]
         self._shown = trial
         self.toggle.value = False
         self._changed(None)
@@ -147,16 +150,13 @@ class CompactionLab(ipywidgets.VBox):
 
     def _fold(self, _change: Any) -> None:
         self.form.layout.display = "" if self.toggle.value else "none"
-        self.toggle.icon = "caret-down" if self.toggle.value else "caret-right"
+        self.toggle.icon = "caret-up" if self.toggle.value else "caret-down"
 
     def _changed(self, _change: Any) -> None:
-        """Say what is declared, and whether the picture is of that."""
+        """Say so when the picture is not of what the form declares."""
         trial: Trial | None = None
-        words = _("refused: see the form")
-        with contextlib.suppress(ValueError):  # the form says what it is
+        with contextlib.suppress(ValueError):  # the form says what it refuses
             trial = self.form.trial()
-            words = _summary(trial)
-        self._summary.value = f'<div class="compactlab-said">{html.escape(words)}</div>'
         stale = self._shown is not None and trial != self._shown
         note = _("Parameters were changed: the picture is of the run before. Press Run.")
         self._stale.value = f'<div role="note" style="{_NOTE}">! {html.escape(note)}</div>' if stale else ""
@@ -167,21 +167,19 @@ class CompactionLab(ipywidgets.VBox):
         self.job.do(self._lay_beside)
 
     def _lay_beside(self, _task: Task) -> str:
-        from .compare import Compare
-
-        before, newest = self.runs[-2:]
-        self._show(Compare(before, newest, theme=self._theme))
+        if len(self.runs) < 2:
+            raise ValueError(_("there is only one run; press Run once more, with something changed"))
+        self._show(Compare(*self.runs[-2:], names=_names(*self._trials[-2:]), theme=self._theme))
         return _("The two newest runs are laid beside each other; press Run for the next.")
 
 
-def _summary(trial: Trial) -> str:
-    """What is declared, in one line: settings only where they are not the kernel's own."""
-    usual = Sysctls()
-    changed = [
-        f"{name} {value}" for name, value in vars(trial.sysctls).items() if value != getattr(usual, name)
-    ]
-    kernel = _("kernel {version}").format(version=trial.kernel)
-    return ", ".join([trial.title, kernel, *changed])
+def _names(before: Trial, newest: Trial) -> list[str]:
+    """What tells two trials apart."""
+    if before.title != newest.title:
+        return [before.title, newest.title]
+    if before.seed != newest.seed:
+        return [f"{_('seed')} {each.seed}" for each in (before, newest)]
+    return [_("before"), _("newest")]
 
 
 def _close(widget: ipywidgets.Widget) -> None:

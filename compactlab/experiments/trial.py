@@ -24,7 +24,7 @@ from ..simulation.requests import Workload
 from ..simulation.starts import STARTS, started
 from ..simulation.tuning import with_sysctls
 from ..simulation.zone import Zone
-from ..texts import _, count, order_size
+from ..texts import _, count, memory, order_size
 
 
 class Trigger(NamedTuple):
@@ -103,7 +103,7 @@ class Trial:
     """What is to be simulated, all of it: the same trial gives the same run.
 
     >>> trial = Trial(Zone("64 MiB"), trigger="manual")
-    >>> trial.title
+    >>> trial.title.replace(chr(0xA0), " ")
     'manual, 64 MiB punched'
     >>> run = trial.run()
     >>> trial.told(run).replace(chr(0xA0), " ")
@@ -153,12 +153,20 @@ class Trial:
 
     @property
     def title(self) -> str:
-        """Short name: who compacts what."""
-        asked = f"{self.trigger}, {self.workload.name}" if self.workload is not None else self.trigger
+        """Short name: who compacts what, and what is set otherwise than the kernel sets it."""
+        parts = [self.trigger, *([] if self.workload is None else [self.workload.name])]
         if self.recording:
-            return f"{asked}, {self.recording}"
-        held = _("given zone") if self.zone.seed is not None else self.start
-        return f"{asked}, {self.zone.size} {held}"
+            parts.append(self.recording)
+        else:
+            held = _("given zone") if self.zone.seed is not None else self.start
+            parts.append(f"{memory(self.zone.nr_pages, self.zone.page_size)} {held}")
+        usual = Sysctls()
+        parts += [
+            f"{name} {value}" for name, value in vars(self.sysctls).items() if value != getattr(usual, name)
+        ]
+        if self.kernel and self.kernel != self.zone.kernel:
+            parts.append(_("kernel {version}").format(version=self.kernel))
+        return ", ".join(parts)
 
     def need(self) -> Need:
         """Memory that it takes at most; of a recording, once that was read."""
