@@ -1,13 +1,20 @@
 """Compare as a widget, as a file and as notebook output; without a browser."""
 
+import io
+
+import numpy as np
 import pytest
 from bokeh.models import Select
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from PIL import Image
 from test_figures_compare import BLOCKS, still
 
 import compactlab as cl
-from compactlab import texts
+from compactlab import schema, texts
+from compactlab.figures.look import THEMES
+from compactlab.metrics.comparison import sides_of
+from compactlab.player.beside import beside
 
 
 def model(widget, name):
@@ -53,9 +60,34 @@ def test_show__several_runs_in_a_frame():
     InteractiveShell.instance()
     with capture_output() as captured:
         cl.show([still(name="a"), still(name="b")], height=500)
-    (output,) = captured.outputs
+    film, output = captured.outputs
+    assert film.metadata["image/png"]["alt"] == "a · b: a: 1 run, b: 1 run"
     assert 'title="a · b"' in output.data["text/html"]
     assert "height: 500px" in output.data["text/html"]
+
+
+def test_beside__moves_a_cursor_over_lines_and_says_what_differs():
+    sides = sides_of(still(name="a"), [still(BLOCKS[::-1], name="b")] * 2)
+    film = beside(sides, order=1)
+    assert film == beside(sides, order=1)
+    picture = Image.open(io.BytesIO(film))
+    assert (picture.size, picture.n_frames) == ((960, 400), 40)
+    colours = THEMES["light"]
+    seen = []
+    for frame in (0, 39):
+        picture.seek(frame)
+        pixels = np.array(picture.convert("RGB"))
+        for token in ("side0", "side1", "warn"):
+            assert (pixels == _rgb(colours[token])).all(-1).any(), token
+        seen.append(np.flatnonzero((pixels[100:280] == _rgb(colours["ink"])).all(-1).all(0))[0])
+    assert seen[0] < 100
+    assert seen[1] > 900
+    with pytest.raises(ValueError, match="found no free lists"):
+        beside(sides_of(schema.new_run({}), schema.new_run({})))
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[start : start + 2], 16) for start in (1, 3, 5))
 
 
 def test_render__opens_on_zone_and_order():

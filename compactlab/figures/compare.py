@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ BORDER = 84  # left of the plots, for their values
 DASHES: list[list[int]] = [[], [10, 4], [2, 4], [2, 4, 10, 4], [16, 4], [10, 4, 2, 4, 2, 4]]
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "x")
 SIGNS = "●■▲◆▼✕"
-_BANDS = ("low", "high")
+_FEWEST_TICKS = 4  # of the axis of latencies, if it has room for as many round times
 _ICONS = {"ok": "✓", "warn": "!", "bad": "✕"}
 
 _SCROLL = """
@@ -331,6 +332,7 @@ def _ecdf(paint: Paint, sides: Sequence[Side], order: int) -> tuple[figure, list
         min_border_left=BORDER, min_border_right=30, min_border_top=3, name="ecdf",
     )  # fmt: skip
     drawn.xaxis[0].formatter = CustomJSTickFormatter(code=MILLISECONDS)
+    drawn.xaxis.ticker = FixedTicker(ticks=_times(float(at[0]), float(at[-1])))
     drawn.yaxis.ticker = FixedTicker(ticks=[0, 0.5, 1])
     drawn.yaxis.major_label_overrides = {0: "0 %", 0.5: "50 %", 1: "100 %"}
     readers = []
@@ -357,6 +359,22 @@ def _ecdf(paint: Paint, sides: Sequence[Side], order: int) -> tuple[figure, list
     wanted = ("requests", "p50", "p99")
     values: list[dict[str, Any]] = [{name: one[name] for name in wanted if name in one} for one in told]
     return drawn, values
+
+
+def _times(low: float, high: float) -> list[float]:
+    """Round times on a logarithmic axis, few enough for their labels.
+
+    >>> _times(0.05, 300), _times(0.9, 7)
+    ([0.1, 1.0, 10.0, 100.0], [1.0, 2.0, 5.0])
+    """
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks: list[float] = []
+    for steps in ((1,), (1, 3), (1, 2, 5)):
+        ticks = [float(f"{step}e{power}") for power in decades for step in steps]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) >= _FEWEST_TICKS:
+            break
+    return ticks
 
 
 # ---- the page

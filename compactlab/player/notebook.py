@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import html
 from base64 import b64encode
+from collections.abc import Mapping
 
 import xarray as xr
 from IPython.display import publish_display_data
 
+from ..figures.aligned import zones_of
+from ..metrics.comparison import sides_of
+from .beside import beside
 from .pack import Theme
 from .poster import poster
 from .report import Shown, page_of
@@ -24,7 +28,7 @@ def show(
 ) -> None:
     """Show runs, or a score, in a notebook such that the figure still works when nobody runs the notebook.
 
-    Two outputs: an animated picture of a run, which is shown even where scripts are stripped, and the
+    Two outputs: an animated picture of the runs, which is shown even where scripts are stripped, and the
     Explorer, the runs side by side, or the figure of a score, in a frame of its own. JupyterLab shows the second one of a notebook
     that somebody else has run only after `jupyter trust`.
 
@@ -46,11 +50,21 @@ def show(
     """
     page, scene = page_of(run, theme=theme, zone=zone, order=order, max_bytes=max_bytes)
     told = f"{scene.title}: {scene.note}" if scene.note else scene.title
-    if isinstance(run, xr.DataTree) and "zones" in run.children:
-        picture = poster(run, zone=zone, order=order, theme="dark" if theme == "dark" else "light")
+    picture = _film(run, zone, order, "dark" if theme == "dark" else "light")
+    if picture is not None:
         film = {"image/png": b64encode(picture).decode(), "text/plain": told}
         publish_display_data(film, {"image/png": {"alt": told}})
     publish_display_data({"text/html": _frame(page, scene.title, height), "text/plain": told})
+
+
+def _film(run: Shown, zone: str | None, order: int | None, theme: str) -> bytes | None:
+    """Animated picture of what has free lists, else None."""
+    if isinstance(run, xr.Dataset):
+        return None
+    if isinstance(run, xr.DataTree):
+        return poster(run, zone=zone, order=order, theme=theme) if "zones" in run.children else None
+    sides = sides_of(*([run] if isinstance(run, Mapping) else run))
+    return beside(sides, zone=zone, order=order, theme=theme) if zones_of(sides) else None
 
 
 def _frame(page: str, title: str, height: int) -> str:

@@ -135,14 +135,14 @@ def _label(first: int, last: int, page_size: int | None) -> str:
 def _still(picture: _Picture, colours: dict[str, str]) -> Image.Image:
     image = Image.new("RGB", SIZE, colours["bg"])
     draw = ImageDraw.Draw(image)
-    draw.text((18, 10), _plain(picture.heading), colours["ink"], _font(22))
-    draw.text((18, 50), _plain(picture.zone), colours["ink2"], _font(15))
-    draw.text((_LEFT - 8, _TOP), _plain(picture.top), colours["ink2"], _font(14), anchor="rt")
-    draw.text((_LEFT - 8, _BOTTOM), "0", colours["ink2"], _font(14), anchor="rb")
+    draw.text((18, 10), plain(picture.heading), colours["ink"], font(22))
+    draw.text((18, 50), plain(picture.zone), colours["ink2"], font(15))
+    draw.text((_LEFT - 8, _TOP), plain(picture.top), colours["ink2"], font(14), anchor="rt")
+    draw.text((_LEFT - 8, _BOTTOM), "0", colours["ink2"], font(14), anchor="rb")
     right = _RIGHT
     for label, colour in picture.groups:  # largest blocks at the right end
-        right -= int(_font(14).getlength(label))
-        draw.text((right, 51), label, colours["ink2"], _font(14))
+        right -= int(font(14).getlength(label))
+        draw.text((right, 51), label, colours["ink2"], font(14))
         draw.rectangle((right - 18, 53, right - 6, 65), fill=colour)
         right -= 34
     heights = (picture.stack * (_BOTTOM - _TOP) / max(1, picture.stack[-1].max())).astype(int)
@@ -162,12 +162,12 @@ def _with_cursor(
     draw = ImageDraw.Draw(image)
     x = _LEFT + column
     draw.line((x, _TOP - 4, x, _BOTTOM), fill=colours["ink"], width=2)
-    draw.text((min(max(x, 110), 915), _BOTTOM + 6), time, colours["ink"], _font(14), anchor="mt")
+    draw.text((min(max(x, 110), 915), _BOTTOM + 6), time, colours["ink"], font(14), anchor="mt")
     level = sentence["level"]
     draw.rectangle((0, 318, *SIZE), fill=colours[f"{level}_bg"])
     draw.rectangle((0, 318, 6, SIZE[1]), fill=colours[level])
-    for line, text in enumerate(textwrap.wrap(_plain(sentence["text"]), 108)[:3]):
-        draw.text((18, 326 + 23 * line), text, colours["ink"], _font(17))
+    for line, text in enumerate(textwrap.wrap(plain(sentence["text"]), 108)[:3]):
+        draw.text((18, 326 + 23 * line), text, colours["ink"], font(17))
     return image
 
 
@@ -177,28 +177,32 @@ def _palette(picture: _Picture, colours: dict[str, str]) -> Image.Image:
     pure = [colour for _label_text, colour in picture.groups]
     pure += [colours[name] for name in ("rule", "ok", "warn", "bad")]
     shades = [
-        tuple(np.rint(np.array(_rgb(ground)) * (1 - share) + np.array(_rgb(ink)) * share).astype(int))
+        tuple(np.rint(np.array(rgb(ground)) * (1 - share) + np.array(rgb(ink)) * share).astype(int))
         for ground in grounds
         for ink in (colours["ink"], colours["ink2"])
         for share in np.linspace(0, 1, 8)
     ]
-    entries = [*map(_rgb, pure), *shades]
+    entries = [*map(rgb, pure), *shades]
     image = Image.new("P", (1, 1))
     image.putpalette([int(channel) for entry in entries for channel in entry])
     return image
 
 
-def _rgb(colour: str) -> tuple[int, ...]:
+def rgb(colour: str) -> tuple[int, ...]:
+    """Channels of a colour such as #0f5c99, 0 to 255."""
     return tuple(int(colour[start : start + 2], 16) for start in (1, 3, 5))
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Give Pillow's own font in a size, in pixels."""
     return ImageFont.load_default(size)  # type: ignore[return-value]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text in the signs that Pillow's own font has."""
     return text.translate(_SIGNS)
 
 
-_SIGNS = str.maketrans({texts.NO_BREAK: " ", "\u202f": " ", "–": "-", "—": "-", "…": "...", "·": "-"})
+_SIGNS = str.maketrans(
+    {texts.NO_BREAK: " ", "\u202f": " ", "−": "-", "–": "-", "—": "-", "…": "...", "·": "-"}
+)
