@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .experiments.sweep import sweep
     from .metrics import compare, score, verdict
     from .player import render, show
+    from .player.pictures import picture, views
     from .readers import ParseError, ReadWarning, read
     from .recorder import record
     from .simulation import workloads
@@ -45,8 +46,10 @@ _HOME = {
     "Compare": "dashboards",
     "Explorer": "dashboards",
     "Schedule": "dashboards",
+    "picture": "player.pictures",
     "render": "player",
     "show": "player",
+    "views": "player.pictures",
     "record": "recorder",
     "CostModel": "simulation.costs",
     "Sysctls": "simulation.presets",
@@ -85,6 +88,7 @@ __all__ = [
     "experiments",
     "metrics",
     "open",
+    "picture",
     "player",
     "read",
     "record",
@@ -98,6 +102,7 @@ __all__ = [
     "store",
     "sweep",
     "verdict",
+    "views",
     "workloads",
 ]
 

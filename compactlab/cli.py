@@ -64,10 +64,33 @@ def _parser() -> argparse.ArgumentParser:
     read.add_argument("recordings", nargs="+", metavar="RUN", help=_RUN)
     read.add_argument("--order", type=int, default=9, help="order the verdict is asked for (default 9)")
     recorder.add_arguments(add("record", recorder.run, "record this machine; needs no root for the basics"))
-    render = add("render", _render, "write an animated page that needs no network and no Python")
+    render = add(
+        "render", _render, "write an animated page that needs no network and no Python, or a PNG, SVG or GIF"
+    )
     render.add_argument("recording", metavar="RUN", help=_RUN)
     render.add_argument(
-        "-o", "--output", default="report.html", metavar="FILE", help="page to write (report.html)"
+        "-o", "--output", default="report.html", metavar="FILE",
+        help="file to write, ending in .html, .png, .svg or .gif (report.html)",
+    )  # fmt: skip
+    render.add_argument(
+        "--zone", metavar="ZONE", help="zone, such as Normal or 0/Normal (the one with most memory free)"
+    )
+    render.add_argument("--order", type=int, metavar="N", help="order of the request (that of a huge page)")
+    render.add_argument(
+        "--theme",
+        choices=("auto", "light", "dark"),
+        default="auto",
+        help="auto: as the reader's system; light in pictures",
+    )
+    render.add_argument(
+        "--view",
+        metavar="VIEW",
+        help="what a picture shows, such as overview, pagemap or latency; a wrong name lists all",
+    )
+    render.add_argument(
+        "--at",
+        metavar="MOMENT",
+        help="moment a picture shows: elapsed seconds, or a share such as 50%% (the end)",
     )
     for command in (read, render):
         command.add_argument(
@@ -97,9 +120,20 @@ def _read(arguments: argparse.Namespace) -> int:
 
 def _render(arguments: argparse.Namespace) -> int:
     run = _load([arguments.recording], arguments.skip)
-    from .player import render
+    chosen = {"zone": arguments.zone, "order": arguments.order}
+    if Path(arguments.output).suffix.lower() in (".html", ".htm"):
+        if arguments.view is not None or arguments.at is not None:
+            raise ValueError(
+                "--view, --at: a page holds all views and moments; they are for .png, .svg and .gif"
+            )
+        from .player import render
 
-    render(run, arguments.output)
+        render(run, arguments.output, theme=arguments.theme, **chosen)
+        return 0
+    from .player.pictures import picture
+
+    theme = "light" if arguments.theme == "auto" else arguments.theme
+    picture(run, arguments.output, view=arguments.view or "overview", at=arguments.at, theme=theme, **chosen)
     return 0
 
 

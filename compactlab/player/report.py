@@ -94,16 +94,18 @@ def render(
     """
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"path: found {path.name!r}, expected a name that ends in .html")
+        raise ValueError(
+            f"path: found {path.name!r}, expected a name that ends in .html; `picture` writes .png, .svg and .gif"
+        )
     page, scene = page_of(run, theme=theme, zone=zone, order=order, max_bytes=max_bytes)
     content = page.encode()
-    _write(path, content)
+    write_file(path, content)
     size = f"{len(content) / 1e6:.1f}{texts.NO_BREAK}MB"
     print(f"{path}: {size}, {scene.note}" if scene.note else f"{path}: {size}")  # noqa: T201
     return path
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """All or nothing: a full disk leaves the old file as it was."""
     if not path.parent.is_dir():
         raise FileNotFoundError(
