@@ -20,7 +20,6 @@ from .. import texts
 from ..metrics.blockpages import STATES
 from ..metrics.cells import CANNOT_BITS, FILLS, ORDER_BITS, SKIP_BIT, TYPE_BITS
 from ..metrics.film import ALLOCATED, FRAME, Film, film
-from ..metrics.moves import moves
 from ..schema import NAMES
 from ..texts import _
 from .closeup import CloseUp
@@ -80,7 +79,7 @@ def pagemap(subject: Subject) -> View | Missing:
     is inferred from trace and page map; the words say which. The pages of single pageblocks are kept for those
     under the scanners and some others; with Python behind, any can be asked for.
     """
-    moved = moves(subject.run)
+    moved = subject.moved
     found = film(subject.run, 10 * subject.bins, moved)
     if found is None:
         return Missing(

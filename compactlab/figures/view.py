@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -12,6 +13,7 @@ from bokeh import plotting
 from bokeh.models import ColumnDataSource, Div, LayoutDOM, Range1d, Span
 
 from .. import schema
+from ..metrics.moves import moves
 from ..metrics.source import group, huge_page_order
 from .look import Paint, words
 from .timeline import WIDTH, Timeline, timeline_of
@@ -36,6 +38,11 @@ class Subject:
     paint: Paint
     x_range: Range1d
     bins: int
+
+    @cached_property
+    def moved(self) -> xr.Dataset | None:
+        """Which page went where, or None: to infer it takes a while, and several views ask."""
+        return moves(self.run)
 
     @property
     def border(self) -> int:
