@@ -171,7 +171,8 @@ def latencies(sides: Sequence[Side], order: int, points: int) -> tuple[np.ndarra
     if not every:
         return np.empty(0), [{} for _side in sides]
     low, high = min(int(each.min()) for each in every), max(int(each.max()) for each in every)
-    at = np.geomspace(max(low, 1) * 0.98, max(high, 2) * 1.02, points)
+    widen = 1.02 if high > 4 * low else 2.0  # so that an axis has a round time or two
+    at = np.geomspace(max(low, 1) / widen, max(high, 2) * widen, points)
     told: list[dict[str, object]] = []
     for side in found:
         if not side:

@@ -5,6 +5,7 @@ const viewOf = (model) => scene.views_manager.find_one(model);
 const text = (words) => S.words[words] ?? words;
 const escapeHtml = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const GAP = '\u00a0';
+const CROWDED = sides > 4;      // then names stand in the legend alone, and values in two columns
 let worn = 'light', perSecond = false, differ = 0, k = 0;
 const tokens = () => S.themes[worn];
 
@@ -94,7 +95,7 @@ function draw() {
       panel.more.forEach((source, side) => { const all = values('free', side); source.data = all ? {x: positions, y: Array.from(all, (v) => v / unit.scale)} : {x: [], y: []}; });
       const room = (most - least) * .08 || unit.scale;
       if (panel.key === 'difference') { const reach = Math.max(most, -least) / unit.scale * 1.15 || 1; panel.y.setv({start: -reach, end: reach}); }
-      else panel.y.setv({start: 0, end: (most + room) / unit.scale});
+      else panel.y.setv({start: 0, end: most > 0 ? (most + room) / unit.scale : kind === 'pages' ? 10 : 1});
       panel.y.tags = [unit.name.trim() ? unit.name : ''];
       panel.figure.left[0].change.emit();
     }
@@ -120,7 +121,7 @@ function labels() {
   else if (here.seconds) {
     const whole = here.seconds[n - 1], rough = whole / 6, power = 10 ** Math.floor(Math.log10(rough)), step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough);
     const digits = Math.max(0, -Math.floor(Math.log10(step)));
-    for (let t = 0; t <= whole * (1 + 1e-9); t += step) ticks.push([t / whole * S.width, whole >= 7200 ? seconds(t) : formatFixed(t, digits) + GAP + 's']);
+    for (let t = 0; t <= whole * (1 + 1e-9); t += step) ticks.push([t / whole * S.width, whole >= 7200 || whole < 1 ? seconds(t) : formatFixed(t, digits) + GAP + 's']);
   } else for (let p = 0; p <= 100; p += 20) ticks.push([p / 100 * S.width, p + GAP + '%']);
   let free = -Infinity;
   for (const [x, name] of ticks) {
@@ -136,10 +137,13 @@ function labels() {
 // ---- words
 function keyOf(side) {
   const colour = tokens()['side' + side], dash = S.dashes[side].join(' ');
-  return `<svg width="34" height="12" aria-hidden="true" style="flex:none;margin-right:7px;overflow:visible"><line x1="0" y1="6" x2="34" y2="6" stroke="${colour}" stroke-width="2.5" stroke-dasharray="${dash}"/>`
-    + `<text x="17" y="10.5" text-anchor="middle" font-size="13" fill="${colour}">${S.signs[side]}</text></svg>`;
+  const width = CROWDED ? 24 : 34;
+  return `<svg width="${width}" height="12" aria-hidden="true" style="flex:none;margin-right:6px;overflow:visible"><line x1="0" y1="6" x2="${width}" y2="6" stroke="${colour}" stroke-width="2.5" stroke-dasharray="${dash}"/>`
+    + `<text x="${width / 2}" y="10.5" text-anchor="middle" font-size="13" fill="${colour}">${S.signs[side]}</text></svg>`;
 }
-const line = (side, value) => `<div class="r n"><span style="display:flex;align-items:center;min-width:0">${keyOf(side)}<span style="overflow:hidden;text-overflow:ellipsis">${escapeHtml(S.names[side])}</span></span><span style="padding-left:8px">${value}</span></div>`;
+const line = (side, value) => CROWDED
+  ? `<div class="n" title="${escapeHtml(S.names[side])}" style="display:inline-flex;width:50%;white-space:nowrap;overflow:hidden">${keyOf(side)}<span>${value}</span></div>`
+  : `<div class="r n"><span style="display:flex;align-items:center;min-width:0">${keyOf(side)}<span style="overflow:hidden;text-overflow:ellipsis">${escapeHtml(S.names[side])}</span></span><span style="padding-left:8px">${value}</span></div>`;
 const link = (act, words) => `<button type=button data-act=${act}>${words}</button>`;
 function absent(quantity, side) { return `<span class=m>${text(values(quantity, side)?.some((v) => !Number.isNaN(v)) ? 'has ended' : 'not told')}</span>`; }
 
@@ -154,7 +158,7 @@ const PANELS = {
   free() {
     const rows = S.names.map((_, side) => {
       const usable = last(values('usable', side), k), all = last(values('free', side), k);
-      return line(side, usable === null ? absent('usable', side) : `<b>${formatMemory(usable, S.page_size)}</b> ${text('of')} ${formatMemory(all, S.page_size)}`);
+      return line(side, usable === null ? absent('usable', side) : `<b>${formatMemory(usable, S.page_size)}</b>${CROWDED ? '' : ` ${text('of')} ${formatMemory(all, S.page_size)}`}`);
     });
     return `<h3>${text('Free memory')}</h3><span class=m>${text('thick: usable for')} ${formatOrderSize(Number(order.value), S.page_size)}, ${text('thin: all free')}</span>${rows.join('')}`;
   },
@@ -177,7 +181,7 @@ const PANELS = {
 };
 function ecdfWords() {
   const ms = (v) => seconds(v / 1e9);
-  const rows = S.latencies.map((found, side) => line(side, found.requests ? `<b>${ms(found.p50)}</b>, <b>${ms(found.p99)}</b>` : `<span class=m>${text('no such requests')}</span>`));
+  const rows = S.latencies.map((found, side) => line(side, found.requests ? `${ms(found.p50)}, ${ms(found.p99)}` : `<span class=m>${text(CROWDED ? 'none' : 'no such requests')}</span>`));
   return `<h3>${text('Time to get')} ${formatOrderSize(S.requested, S.page_size)} <span class=m style="font-size:14px;font-weight:400">${text('p50, p99')}</span></h3>${rows.join('')}`;
 }
 function legendWords() {
@@ -188,7 +192,7 @@ function legendWords() {
     return `<span style="display:inline-flex;align-items:center;margin-right:26px">${keyOf(side)}${escapeHtml(name)}<span class=m>&ensp;${S.runs[side] > 1 ? `${S.runs[side]}${GAP}${text('runs')}` : `1${GAP}${text('run')}`}${t}</span></span>`;
   });
   const band = S.runs.some((r) => r > 1) ? `<span class=m>${text('seeds: line is their median, band from least to most')}</span>` : '';
-  return `<div class=n style="display:flex;white-space:nowrap;overflow:hidden;line-height:22px"><span style="flex:none;width:366px"><b>${now}</b></span><span style="overflow:hidden;text-overflow:ellipsis">${keys.join('')}${band}</span></div>`;
+  return `<div class=n style="display:flex;white-space:nowrap;overflow:hidden;line-height:${CROWDED ? 19 : 22}px"><span style="flex:none;width:${CROWDED ? 250 : 366}px"><b>${now}</b></span><span style="overflow:hidden;text-overflow:ellipsis;${CROWDED ? 'white-space:normal' : ''}">${keys.join('')}${band}</span></div>`;
 }
 function bar() {
   const d = told.data, level = d.level[0];

@@ -51,6 +51,7 @@ BORDER = 84  # left of the plots, for their values
 DASHES: list[list[int]] = [[], [10, 4], [2, 4], [2, 4, 10, 4], [16, 4], [10, 4, 2, 4, 2, 4]]
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "x")
 SIGNS = "●■▲◆▼✕"
+_ROOM = 4  # sides whose names fit beside their values
 _FEWEST_TICKS = 4  # of the axis of latencies, if it has room for as many round times
 _ICONS = {"ok": "✓", "warn": "!", "bad": "✕"}
 
@@ -69,7 +70,7 @@ _WORDS = {
     for text in (
         "Unusable index", "none free", "Free memory", "thick: usable for", "thin: all free", "Pages moved",
         "Pages moved per second", "per second", "in all", "Difference to", "unusable index", "usable memory",
-        "pages moved", "Time to get", "p50, p99", "requests", "not told", "has ended", "no such requests", "of", "since the start", "of each run",
+        "pages moved", "Time to get", "p50, p99", "requests", "not told", "has ended", "no such requests", "none", "of", "since the start", "of each run",
         "Play", "Pause", "Zone", "Order", "Line up by", "Speed", "Step back", "Step on", "Time", "Numbers", "Table", "runs", "run",
         "free", "usable", "Moment", "pages", "median", "seeds: line is their median, band from least to most",
         "same", "next quantity", "Values over time, every", "moments",
@@ -327,21 +328,22 @@ def _ecdf(paint: Paint, sides: Sequence[Side], order: int) -> tuple[figure, list
     at, told = latencies(sides, order, 300)
     if not at.size:
         return None
+    low, high = float(at[0]), float(at[-1])
     drawn = paint.figure(
-        x_range=Range1d(float(at[0]), float(at[-1])), y_range=Range1d(0, 1.06), x_axis_type="log",
+        x_range=Range1d(low, high), y_range=Range1d(0, 1.06), x_axis_type="log",
         min_border_left=BORDER, min_border_right=30, min_border_top=3, name="ecdf",
     )  # fmt: skip
     drawn.xaxis[0].formatter = CustomJSTickFormatter(code=MILLISECONDS)
-    drawn.xaxis.ticker = FixedTicker(ticks=_times(float(at[0]), float(at[-1])))
+    drawn.xaxis.ticker = FixedTicker(ticks=_times(low, high))
     drawn.yaxis.ticker = FixedTicker(ticks=[0, 0.5, 1])
     drawn.yaxis.major_label_overrides = {0: "0 %", 0.5: "50 %", 1: "100 %"}
     readers = []
     for side, (one, found) in enumerate(zip(sides, told, strict=True)):
         if not found:
             continue
-        low, mid, high = (np.asarray(found.get(band, found["mid"])) for band in ("low", "mid", "high"))
+        least, mid, most = (np.asarray(found.get(band, found["mid"])) for band in ("low", "mid", "high"))
         source = ColumnDataSource({
-            "ms": at, "share": mid, "low": low, "high": high,
+            "ms": at, "share": mid, "low": least, "high": most,
             "text": [f"{one.name}: {texts.share(float(value))} {_('within')} {texts.duration(ms * 1e6)}" for ms, value in zip(at, mid, strict=True)],
         })  # fmt: skip
         token = f"side{side}"
@@ -419,7 +421,7 @@ def _grid(
     legend: Div, panels: list[_Panel], ecdf: tuple[figure, list[dict[str, Any]]] | None, ecdf_words: Div
 ) -> tuple[GridBox, FixedTicker | None]:
     cells: list[Any] = [(legend, 0, 0, 1, 2)]
-    tracks = ["24px"]
+    tracks = ["24px" if len(panels[0].lines if panels else ()) <= _ROOM else "42px"]
     for panel in panels:
         cells += [(panel.words, len(tracks), 0), (panel.figure, len(tracks), 1)]
         tracks.append(panel.share)

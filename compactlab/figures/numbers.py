@@ -127,6 +127,8 @@ def _change(one: xr.Dataset, name: str, at: int, size: int | str) -> str:
     """Difference with its sign, and relative to the first side."""
     difference = float(one.difference.values[at])
     told = ("+" if difference > 0 else "") + quantity(name, difference, size)
+    if told.endswith("%"):
+        return f"{told.removesuffix('%')}{_('points')}"
     change = relative(float(one.relative.values[at])) if difference else ""
     return f"{told} ({change})" if change else told
 
