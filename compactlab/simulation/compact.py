@@ -121,6 +121,7 @@ def compact_zone(
         samples,
         name=f"{trigger} compaction",
         config={"compact_zone": config},
+        costs=costs,
         seed=seed,
         problems=problems,
     )

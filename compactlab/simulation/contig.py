@@ -86,4 +86,6 @@ def alloc_contig_range(
     samples.frame()
     samples.keyframe("after")
     config = {"start_pfn": start_pfn, "end_pfn": end_pfn, "result": result}
-    return run_of(samples, name="alloc_contig_range", config={"alloc_contig_range": config}, seed=seed)
+    return run_of(
+        samples, name="alloc_contig_range", config={"alloc_contig_range": config}, costs=costs, seed=seed
+    )

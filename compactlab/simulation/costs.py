@@ -115,6 +115,19 @@ class CostModel:
                 f"CostModel: spread has mean {np.mean(self.spread):.3f}; expected 1. Divide it by its mean"
             )
 
+    @property
+    def config(self) -> dict[str, object]:
+        """What differs from the defaults, as JSON has it: costs in ns, and where they were fitted.
+
+        >>> CostModel(migrate_page=2000.0).config
+        {'migrate_page': 2000.0}
+        """
+        own = {name: getattr(self, name) for name in STEP_NAMES}
+        found: dict[str, object] = {
+            name: float(cost) for name, cost in own.items() if cost != getattr(CostModel, name)
+        }
+        return found | ({"fitted_on": list(self.fitted_on)} if self.fitted_on else {})
+
     def to_array(self) -> np.ndarray:
         """Costs in the order of ``STEPS``: (STEPS,) float64 ns."""
         return np.array([getattr(self, name) for name in STEP_NAMES], float)

@@ -131,6 +131,7 @@ def simulate(
         taken,
         name=workload.name,
         config=workload.config,
+        costs=costs,
         seed=seed,
         phases=workload.phases,
         groups=_allocations(memory, records, first_page(zones)),

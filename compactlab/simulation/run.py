@@ -13,6 +13,7 @@ from ..core import memory as m
 from ..core.memory import Memory
 from ..core.pagemap import count_blocks, largest_orders
 from .build import PAGE_FIELDS, Budgets, first_page
+from .costs import CostModel
 from .zone import Zone
 
 ROLES = (*m.THREADS, "manual")
@@ -110,6 +111,7 @@ def run_of(
     *,
     name: str = "",
     config: Mapping[str, Any] | None = None,
+    costs: CostModel | None = None,
     seed: int = 0,
     phases: Sequence[str] = (),
     groups: Mapping[str, xr.Dataset] | None = None,
@@ -123,6 +125,8 @@ def run_of(
         With at least one sample.
     name, config, seed
         For the root attributes.
+    costs
+        Those that were simulated with; what differs from the defaults goes into the config.
     phases
         Names of the workload's phases, which its events tell by number.
     groups
@@ -156,6 +160,8 @@ def run_of(
         for log, counts in budgets.items()
         if counts["left_out"]
     ]
+    own = costs.config if costs is not None else {}
+    declared = dict(config or {}) | ({"costs": own} if own else {})
     return schema.new_run(
         found,
         source="simulation",
@@ -165,7 +171,7 @@ def run_of(
         pageblock_order=zones[0].pageblock_order,
         name=name,
         kernel=zones[0].kernel,
-        config=dict(config or {}) | {"zones": [zone.config for zone in zones]},
+        config=declared | {"zones": [zone.config for zone in zones]},
         seed=seed,
         budgets=budgets,
         problems=[*problems, *told],
