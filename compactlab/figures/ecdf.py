@@ -16,7 +16,7 @@ AT = (0.5, 0.9, 0.99, 0.999)
 _WORDS = {
     text: _(text)
     for text in (
-        "Served within", "whole run", "of", "requests", "share", "within", "source", "not that many", "served", "of them",
+        "Served within", "whole run", "of", "share", "within", "source", "not that many", "served", "of them",
         "Distribution of latencies",
     )
 }  # fmt: skip

@@ -16,7 +16,7 @@ PARTS = 160
 _WORDS = {
     text: _(text)
     for text in (
-        "Scan efficiency", "moved", "scanned", "moved per scanned", "by migrate scanner alone", "from counters", "nothing scanned now",
+        "Scan efficiency", "moved", "scanned", "moved per scanned", "by migrate scanner alone", "from counters",
         "from", "to", "all that is shown",
     )
 }  # fmt: skip

@@ -38,6 +38,7 @@ from .indices import indices
 from .latency import latency
 from .look import THEMES, WIDGETS, ramp, words
 from .migratetypes import migratetypes
+from .migration import migration
 from .pagemap import pagemap
 from .percentiles import percentiles
 from .phases import phases
@@ -204,7 +205,13 @@ def _views(subject: Subject) -> list[View | Missing]:
     overview = [phases(subject), *of_zones, who(subject), work(subject), latency(subject)]
     pressure = [watermarks(subject), migratetypes(subject), score(subject), cpu(subject), efficiency(subject)]
     of_latency = [ecdf(subject), percentiles(subject), heat(subject), spent(subject)]
-    built: list[View | Missing | None] = [*overview, pagemap(subject), *pressure, *of_latency]
+    built: list[View | Missing | None] = [
+        *overview,
+        pagemap(subject),
+        *pressure,
+        *of_latency,
+        migration(subject),
+    ]
     return [view for view in built if view is not None]
 
 

@@ -21,9 +21,9 @@ _WORDS = {
     text: _(text)
     for text in (
         "Proactive score", "node", "this zone", "adds", "starts above", "stops at", "proactiveness", "assumed", "assumed: the kernel's default",
-        "never starts", "would start now", "would not start", "sizes of the zones not recorded", "this kernel has none",
-        "above the mark", "first above it at", "never above it in this run", "at", "node score", "zone score", "it adds to the node",
-        "starts", "yes", "no", "not known", "start", "stop",
+        "never starts", "would start now", "sizes of the zones not recorded", "this kernel has none",
+        "first above it at", "never above it in this run", "at", "node score", "zone score", "it adds to the node",
+        "yes", "no", "not known",
     )
 }  # fmt: skip
 

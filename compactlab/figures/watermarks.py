@@ -18,7 +18,7 @@ _WORDS = {
     for text in (
         "Free pages and watermarks", "free", "high", "low", "min", "boosted by", "per-CPU lists", "not in buddyinfo", "per-CPU, not in buddyinfo",
         "marks not recorded for this zone", "marks first read at", "above high: kswapd rests", "below high: kswapd, once woken, goes on",
-        "below low: requests wake kswapd", "below min: requests reclaim themselves", "at", "watermark", "pages",
+        "below low: requests wake kswapd", "below min: requests reclaim themselves", "at", "watermark",
     )
 }  # fmt: skip
 
