@@ -88,10 +88,10 @@ class Schedule(ipywidgets.VBox):
         self.told: xr.Dataset | None = None
         self.bridge: BokehBridge | None = None
         size = str(zone.nr_pages * zone.page_size) if isinstance(zone, Zone) else zone
-        self.size = Entry(_("Memory"), size, _read_size, _("such as 512 MiB or 2 GiB"), "90px", 110)
+        self.size = Entry(_("Memory"), size, _read_size, _("such as 2 GiB"), "90px", 110)
         self.size.text.disabled = self._zone is not None
-        self.seeds = Entry(_("Days"), str(seeds), number(Range(1, _MOST_DAYS)), _("of each policy; 5 or more tell them apart"), "90px", 60)  # fmt: skip
-        self.policies = Entry(_("Policies"), "; ".join(policies), _read_policies, _("never; at 4:00; every 6 h; above 90 %; proactive 20"), "90px", 460)  # fmt: skip
+        self.seeds = Entry(_("Days"), str(seeds), number(Range(1, _MOST_DAYS)), _("of each policy, 5 or more"), "90px", 60)  # fmt: skip
+        self.policies = Entry(_("Policies"), "; ".join(policies), _read_policies, _("such as at 4:00; every 6 h; above 90 %"), "90px", 340)  # fmt: skip
         if self.policies.trouble:
             raise ValueError(self.policies.trouble)
         self.curve = _dropdown(_("Load"), self._curves())
@@ -190,5 +190,5 @@ def _dropdown(label: str, options: list[Any], value: Any = None) -> ipywidgets.D
         value=options[0][1] if value is None else value,
         description=html.escape(label),
         style={"description_width": "90px"},
-        layout=ipywidgets.Layout(width="360px" if value is None else "230px"),
+        layout=ipywidgets.Layout(width="340px" if value is None else "230px"),
     )
