@@ -10,6 +10,7 @@ from ..texts import _
 from .spent import PARTS as SPENT
 from .timeline import seconds_of
 from .view import Between, Missing, Subject, View, steps
+from .work import no_shorter_than
 
 PARTS = 240
 LEAST = 10_000_000
@@ -113,7 +114,7 @@ def _columns(
         edges = threads["elapsed"].to_numpy()[subject.timeline.rows(seconds, PARTS, between)]
     edges = np.unique(edges)
     if between is None:
-        edges = edges[np.diff(edges // LEAST, prepend=-1) > 0]
+        edges = no_shorter_than(LEAST, edges)
     if edges.size < 2:
         return {"t": np.zeros(1), **{lane: np.zeros(1) for lane in spent}}
     columns = {"t": edges / 1e9}

@@ -12,6 +12,7 @@
   const value = (name, k) => told[name][k * m.zones + ctx.zone];
   const known = (k) => names.some((name) => value(name, k) >= 0);
   const mark = (name, k) => value(name, k) < 0 ? NaN : value(name, k) + value('boost', k);   // the kernel adds the boost to each
+  const name = (pages) => { const unit = ctx.unitOf(pages); return unit.name.endsWith('B') ? ctx.memory(pages) : `${Math.round(pages / unit.pages)}\u00a0${unit.name}`; };   // of a tick
   const size = (pages) => Number.isNaN(pages) ? '–' : ctx.memory(pages);
   return {
     select() {
@@ -35,7 +36,7 @@
       m.free.data = {x: ctx.repeatLone(x), free: clipped(total), least: clipped(low), most: clipped(high), when: ctx.repeatLone(Array.from(t, (s) => ctx.clock(s))),
         text: ctx.repeatLone(Array.from(total, (v) => ctx.memory(v))), marks: ctx.repeatLone(at.map((j) => names.map((name) => size(mark(name, j))).join(', ')))};
       const ticks = {}, every = Math.max(1, Math.ceil((top - floor) / 4));
-      for (let e = Math.ceil(floor); e <= top; e += every) ticks[e] = ctx.memory(2 ** e);
+      for (let e = Math.ceil(floor); e <= top; e += every) ticks[e] = name(2 ** e);
       m.y.tags = [ticks]; m.y.setv({start: floor, end: top});
       m.axis.ticker.ticks = Object.keys(ticks).map(Number); m.axis.change.emit();
     },

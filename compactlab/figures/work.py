@@ -41,6 +41,18 @@ def work(subject: Subject) -> View | None:
     )  # fmt: skip
 
 
+def no_shorter_than(least: int, edges: np.ndarray) -> np.ndarray:
+    """Leave edges out so that few intervals are shorter; the first and the last stay.
+
+    >>> no_shorter_than(10, np.array([0, 5, 12, 21, 24])).tolist()
+    [0, 12, 24]
+    """
+    kept = edges[np.diff(edges // least, prepend=-1) > 0]
+    if kept.size > 1:
+        kept[-1] = edges[-1]
+    return kept
+
+
 def rates(
     subject: Subject, origin: str, between: Between | None = None, parts: int = PARTS
 ) -> dict[str, np.ndarray]:
@@ -59,7 +71,8 @@ def rates(
         edges = counters["elapsed"].to_numpy()[kept] + 1  # a rise is booked at the sample that shows it
     edges = np.unique(edges)
     if between is None:
-        edges = edges[np.diff(edges // BATCH, prepend=-1) > 0]
+        edges = no_shorter_than(BATCH, edges)
+    edges[-1:] += 1  # what happens in the last moment counts
     if edges.size < 2:
         return {"t": np.zeros(1), "scanned": np.zeros(1), "migrated": np.zeros(1)}
     done = compaction_work(subject.run, edges)
