@@ -260,7 +260,7 @@ const later = (work) => { if (!waiting) { waiting = true; requestAnimationFrame(
 const on = (model, attribute, work) => model.properties[attribute].change.connect(work);
 const host = viewOf(root).el;
 const stop = () => { show_numbers.active = show_table.active = false; };
-const player = makePlayer({slider, play, back, forward, speed, move, host, stops: () => Array.from(positions), labels: {play: text('Play'), pause: text('Pause')}, keys: {Escape: stop}});
+const player = makePlayer({slider, play, back, forward, speed, move, host, next: (direction) => nextStop(Array.from(positions), slider.value, direction), labels: {play: text('Play'), pause: text('Pause')}, keys: {Escape: stop}});
 function chosen() {
   draw(); move();
   if (S.live) {

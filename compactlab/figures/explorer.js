@@ -6,15 +6,7 @@ const viewOf = (model) => scene.views_manager.find_one(model);
 const text = (words) => S.words[words] ?? words;
 const escapeHtml = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
-// Element of a words block; written only when it changes, for Bokeh lays out anew whenever a model does.
-function writer(div) {
-  let last, element;
-  return (html) => {
-    if (!element?.isConnected) { element = viewOf(div)?.markup_el; last = undefined; }
-    if (!element || html === last) return;
-    element.innerHTML = html; element.style.width = '100%'; last = html;
-  };
-}
+const writer = (div) => wordsWriter(scene, div);
 
 // ---- time: piecewise linear between edges, as timeline.py draws it
 function along(value, from, to) {
@@ -82,9 +74,6 @@ const ctx = {
   live: S.live,
   view: viewOf, writer,
   sheet: () => sheet,
-  play: (on) => { play.active = on; },
-  go: (t) => { play.active = false; slider.value = Math.min(Math.max(ctx.draw(t), slider.start), slider.end); },
-  steps: null,               // moments that the step buttons go by, where a sheet has its own
   free: (r, z, o) => data.free[(r * S.zones.length + z) * S.orders.length + o],
   index: (kind, r, z, o) => data[kind][(r * S.zones.length + z) * S.orders.length + o],
   column: (name, z, pages) => Float64Array.from(pages, (_, r) => data[name][r * S.zones.length + z]),
@@ -147,19 +136,11 @@ function rowAt(x) {                    // last drawn snapshot at or before a pos
   return Math.max(a - 1, 0);
 }
 
-// At once, so that all panels and words move in one picture; Bokeh would paint each when its turn comes.
-function paintCursor({cursor, plot}, x) {
-  if (plot.is_paused) { cursor.location = x; return; }
-  cursor.setv({location: x}, {silent: true});
-  plot.invalidate_painters(cursor);
-  plot.paint();
-}
-
 function move() {
   const x = slider.value;
   ctx.t = ctx.seconds(x); ctx.row = rowAt(x);
   if (opening) return;
-  for (const part of shown()) if (part.cursor) paintCursor(part, x);
+  for (const part of shown()) if (part.cursor) paintCursorOf(part, x);
   for (const part of parts) {
     if (part.key === 'who' && part.sheet !== sheet) part.script.move(() => {});      // the verdict tells who compacts
     else if (part.sheet === sheet && (ctx.rows.n || !['contiguity', 'indices'].includes(part.key))) part.script.move(part.write);
@@ -219,7 +200,7 @@ function numbersAt(r, z, o) {
 }
 
 function verdictBar() {
-  const bar = (level, inner) => `<div role="status" aria-live="${playing ? 'off' : 'polite'}" style="box-sizing:border-box;height:46px;padding:0 14px;background:${ctx.colour(level + '_bg')};border-left:6px solid ${ctx.colour(level)};border-radius:4px;display:flex;align-items:center;gap:12px;font-size:17px;line-height:20px">${inner}</div>`;
+  const bar = (level, inner) => `<div role="status" aria-live="${player?.playing() ? 'off' : 'polite'}" style="box-sizing:border-box;height:46px;padding:0 14px;background:${ctx.colour(level + '_bg')};border-left:6px solid ${ctx.colour(level)};border-radius:4px;display:flex;align-items:center;gap:12px;font-size:17px;line-height:20px">${inner}</div>`;
   if (!ctx.rows.n) return bar('warn', `<span>${text('no free lists in this recording, so no verdict')}</span>`);
   const told = verdictSentence(numbersAt(ctx.row, ctx.zone, ctx.order), S.templates, ctx.who[0] ?? null);
   return bar(told.level, `<span aria-hidden="true" style="font-size:20px;font-weight:700;color:${ctx.colour(told.level)};width:20px;text-align:center">${told.icon}</span>`
@@ -237,56 +218,25 @@ function dress() {
   move();
 }
 
-// ---- playing: position follows the time that passed, however long a picture takes
-let playing = false, from = 0, began = 0, placed;
-function step(now) {
-  if (!playing) return;
-  if (!slider.document) { playing = false; return; }      // the output was closed
-  if (placed !== undefined && slider.value !== placed) { from = slider.value; began = now; }   // somebody dragged it meanwhile
-  const width = slider.end - slider.start;
-  const at = from + (now - began) / 1000 / Number(speed.value) * width;
-  slider.value = placed = Math.min(slider.end, at);               // between the slider's steps too, or slow playing would stutter
-  if (at >= slider.end) play.active = false; else requestAnimationFrame(step);
-}
-function startOrStop() {
-  const focus = deepFocus();
-  if (play.active && !playing) {
-    if (slider.value >= slider.end) slider.value = slider.start;
-    playing = true; from = slider.value; began = performance.now(); placed = undefined;
-    requestAnimationFrame((now) => { began = now; step(now); });
-  } else if (!play.active) playing = false;
-  play.label = playing ? `❚❚ ${text('Pause')}` : `▶ ${text('Play')}`;
-  move();
-  if (focus?.tagName === 'BUTTON') setTimeout(() => viewOf(play)?.shadow_el.querySelector('button')?.focus(), 40);   // a new label makes a new button
-}
-function deepFocus() {
-  let a = document.activeElement;
-  while (a?.shadowRoot?.activeElement) a = a.shadowRoot.activeElement;
-  return a;
-}
+// ---- stepping
 const steps = () => shown().find((part) => part.script.steps)?.script.steps();
-function stepBy(direction) {           // to the next snapshot, or the next event where a sheet shows events
-  play.active = false;
+function next(direction) {             // position of the next snapshot, or event where a sheet shows events
   const times = steps();
   if (times?.length) {
     let a = 0, b = times.length;         // the first one later than now
     while (a < b) { const half = (a + b) >> 1; if (times[half] <= ctx.t + 2e-9) a = half + 1; else b = half; }
     const to = direction > 0 ? a : a - 1 >= 0 && times[a - 1] >= ctx.t - 2e-9 ? a - 2 : a - 1;
-    if (to >= 0 && to < times.length) goTo(times[to]);
-    return;
+    return to >= 0 && to < times.length ? ctx.draw(times[to]) : undefined;
   }
   const xs = ctx.rows.x, r = rowAt(slider.value);
   const to = direction > 0 ? xs.findIndex((x) => x > slider.value + 1e-6) : slider.value > (xs[r] ?? 0) + 1e-6 ? r : r - 1;
-  if (to >= 0) slider.value = Math.min(Math.max(xs[to], slider.start), slider.end);
+  return to >= 0 ? xs[to] : undefined;
 }
-
-function goTo(t) { slider.value = Math.min(Math.max(ctx.draw(t), slider.start), slider.end); }
 function nextCompaction() {            // to where the next one begins; after the last, to the first
   const begun = parts.find((part) => part.key === 'who')?.models.source.data.start;
   if (!begun?.length) return;
-  play.active = false;
   const all = Array.from(begun).sort((a, b) => a - b);
-  goTo(all.find((t) => t > ctx.t + 2e-9) ?? all[0]);
+  player.goTo(ctx.draw(all.find((t) => t > ctx.t + 2e-9) ?? all[0]));
 }
 
 // ---- wiring
@@ -304,15 +254,12 @@ let waiting = false;
 const later = (work) => { if (!waiting) { waiting = true; requestAnimationFrame(() => { waiting = false; work(); }); } };
 const whole = () => x_range.setv({start: 0, end: S.width});
 const on = (model, attributes, work) => { for (const a of attributes) model.properties[a].change.connect(work); };
-on(slider, ['value'], move);
 on(zone, ['value'], () => { select(); move(); });
 on(order, ['value'], () => { select(); move(); });
 on(axis, ['value'], () => { const t = ctx.t; whole(); select(); slider.value = Math.round(ctx.draw(t)); move(); });
 on(main, ['data'], () => later(() => { readData(); select(); move(); }));
 on(x_range, ['start', 'end'], () => later(zoomed));
-on(play, ['active'], startOrStop);
-on(speed, ['value'], () => { from = slider.value; began = performance.now(); });
-back.on_click(() => stepBy(-1)); forward.on_click(() => stepBy(1)); next.on_click(nextCompaction);
+jump.on_click(nextCompaction);
 for (const view of views) if (view.cursor) {
   view.figure.on_event('tap', (event) => { if (Number.isFinite(event.x)) { play.active = false; slider.value = Math.min(Math.max(event.x, slider.start), slider.end); } });
   view.figure.on_event('doubletap', whole);
@@ -329,26 +276,16 @@ host.addEventListener('input', (event) => {     // "change" does not leave the s
   if (e.dataset?.change === 'table') { tabled = Number(e.value); tabulate(); viewOf(table)?.markup_el.querySelector('select')?.focus(); }
   for (const part of shown()) part.script[e.dataset?.change]?.(e.value);
 });
-// A page that is nothing but this figure listens everywhere; in a notebook keys count inside the figure.
-(document.getElementById('compactlab') ? document : host).addEventListener('keydown', (event) => {
-  const target = event.composedPath()[0], tag = target.tagName, role = target.getAttribute?.('role');
-  if (tag === 'SELECT' || tag === 'INPUT' || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (role === 'tab' && ['ArrowLeft', 'ArrowRight', 'Home', 'End'].includes(event.key)) {
-    const at = tabNames.indexOf(sheet), n = tabNames.length;
-    open(tabNames[{ArrowLeft: (at + n - 1) % n, ArrowRight: (at + 1) % n, Home: 0, End: n - 1}[event.key]], true);
-    event.preventDefault(); event.stopPropagation();
-    return;
-  }
-  const act = {n: nextCompaction, ' ': () => { if (tag !== 'BUTTON') play.active = !play.active; else return false; }, ',': () => stepBy(-1), '.': () => stepBy(1),
-    ArrowLeft: () => role === 'slider' ? false : stepBy(-1), ArrowRight: () => role === 'slider' ? false : stepBy(1),
-    Home: () => role === 'slider' ? false : void (slider.value = slider.start), End: () => role === 'slider' ? false : void (slider.value = slider.end),
-    Escape: whole}[event.key];
-  if (act && act() !== false) { event.preventDefault(); event.stopPropagation(); }
-});
+const player = makePlayer({slider, play, back, forward, speed, next, move, host, labels: {play: text('Play'), pause: text('Pause')}, keys: {n: nextCompaction, Escape: whole}});
 // Names for those who hear the page, and no Tab stop on a figure.
-for (const [model, name] of [[zone, 'Zone'], [order, 'Order'], [axis, 'Time axis'], [speed, 'Speed'], [back, 'Step back'], [forward, 'Step on'], [next, 'Next compaction'], [slider, 'Time']])
+for (const [model, name] of [[zone, 'Zone'], [order, 'Order'], [axis, 'Time axis'], [speed, 'Speed'], [back, 'Step back'], [forward, 'Step on'], [jump, 'Next compaction'], [slider, 'Time']])
   for (const e of viewOf(model)?.shadow_el.querySelectorAll('select,button,[role=slider]') ?? []) e.setAttribute('aria-label', text(name));
 makeTabs();
+viewOf(tabs).markup_el.addEventListener('keydown', (event) => {
+  const at = tabNames.indexOf(sheet), n = tabNames.length;
+  const to = {ArrowLeft: (at + n - 1) % n, ArrowRight: (at + 1) % n, Home: 0, End: n - 1}[event.key];
+  if (to !== undefined) { open(tabNames[to], true); event.preventDefault(); event.stopPropagation(); }
+});
 for (const {canvas_view} of scene.views_manager.query((view) => view.canvas_view)) { canvas_view.events_el.tabIndex = -1; canvas_view.events_el.style.outline = 'none'; }
 whenThemeChanges(dress);
 new ResizeObserver(() => later(() => { select(); move(); })).observe(host);

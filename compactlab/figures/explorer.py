@@ -290,7 +290,7 @@ def _controls(subject: Subject, zone: int, order: int) -> dict[str, Any]:
         "play": Toggle(label=f"▶ {_('Play')}", button_type="primary", width=92, name="play", **look),
         "back": Button(label="◀|", width=36, name="back", **look),
         "forward": Button(label="|▶", width=36, name="forward", **look),
-        "next": Button(label="▶▶|", width=44, name="next", **look),
+        "jump": Button(label="▶▶|", width=44, name="jump", **look),
         "speed": Select(value="30", options=speeds, width=92, name="speed", **look),
         "slider": Slider(
             start=0, end=WIDTH, value=0, step=1, show_value=False, tooltips=False, title=_("time"), name="frame", height=30,
@@ -333,7 +333,7 @@ def _page(
 ) -> LayoutDOM:
     pickers = [controls[name] for name in ("zone", "order", "axis")]
     buttons = row(
-        *(controls[name] for name in ("play", "back", "forward", "next", "speed")),
+        *(controls[name] for name in ("play", "back", "forward", "jump", "speed")),
         width=GUTTER + border - 8,
         margin=0,
     )
@@ -375,7 +375,7 @@ def _verdict_zone(subject: Subject, zone: str) -> str:
 
 def _code(views: list[View]) -> str:
     """One script: shared functions, each view's own, and the runtime that ties them to the controls."""
-    parts = [script("format.js"), script("theme.js"), script("verdict.js"), "const SCRIPTS = {};"]
+    parts = [script("format.js"), script("theme.js"), script("play.js"), script("verdict.js"), "const SCRIPTS = {};"]
     parts += [f"SCRIPTS.{view.key} = {_expression(script(f'{view.key}.js'))};" for view in views]
     return "\n".join([*parts, script("explorer.js")])
 

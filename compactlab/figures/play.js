@@ -25,9 +25,12 @@ function deepFocused() {
   return a;
 }
 
-// Ties slider, buttons and keys together. `stops()`: rising positions to step to; `move()` follows the cursor;
+// Position of the stop before or after another, in rising positions.
+const nextStop = (stops, now, direction) => direction > 0 ? stops.find((x) => x > now + 1e-6) : stops.filter((x) => x < now - 1e-6).at(-1);
+
+// Ties slider, buttons and keys together. `next(direction)`: position to step to, if any; `move()` follows the cursor;
 // `labels`: {play, pause}; `keys`: more keys. Position follows the time that passed, however long a picture takes.
-function makePlayer({slider, play, back, forward, speed, stops, move, labels, host, keys = {}}) {
+function makePlayer({slider, play, back, forward, speed, next, move, labels, host, keys = {}}) {
   const scene = slider.document, viewOf = (model) => scene.views_manager.find_one(model);
   let playing = false, from = 0, began = 0, placed;
   function step(now) {
@@ -51,8 +54,7 @@ function makePlayer({slider, play, back, forward, speed, stops, move, labels, ho
   }
   function goTo(x) { play.active = false; slider.value = Math.min(Math.max(x, slider.start), slider.end); }
   function stepBy(direction) {
-    const at = stops(), now = slider.value;
-    const to = direction > 0 ? at.find((x) => x > now + 1e-6) : at.filter((x) => x < now - 1e-6).at(-1);
+    const to = next(direction);
     if (to === undefined) play.active = false; else goTo(to);
   }
   slider.properties.value.change.connect(move);

@@ -93,7 +93,8 @@ function dress() {
 // ---- wiring
 const host = viewOf(root).el;
 const on = (model, attribute, work) => model.properties[attribute].change.connect(work);
-const player = makePlayer({slider, play, back, forward, speed, move, host, stops: () => Array.from({length: HOURS + 1}, (_, k) => k),
+const player = makePlayer({slider, play, back, forward, speed, move, host,
+  next: (direction) => nextStop(Array.from({length: HOURS + 1}, (_, k) => k), slider.value, direction),
   labels: {play: text('Play'), pause: text('Pause')}, keys: {Escape: () => { show_table.active = false; }}});
 on(policy, 'value', again);
 on(show_table, 'active', () => {
