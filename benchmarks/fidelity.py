@@ -1,5 +1,7 @@
 """How near predictions come to recorded kernels; ``python -m benchmarks.fidelity [--recordings FOLDER] [part ...]``.
 
+``--write`` writes what `compactlab.what_if` tells as known errors, compactlab/experiments/fidelity.json.
+
 Parts: manual (compaction of all zones from the page map that was read before it), direct (huge pages demanded
 of fragmented memory), proactive (idle memory at two settings of proactiveness).
 """
@@ -8,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime
+import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +22,7 @@ import xarray as xr
 import compactlab as cl
 from compactlab import schema
 from compactlab.core.memory import DIRTY, FILE, PRIVATE
+from compactlab.experiments.whatif import errors_of, kind_of, predict, zones_of
 from compactlab.metrics.source import sample_at
 
 from . import demand
@@ -187,12 +192,50 @@ def report(folder: Path, parts: list[str]) -> Iterator[str]:
         yield f"## {part}\n\n{table(head, rows)}"
 
 
+# --- known errors ------------------------------------------------------------------------------------------
+
+KNOWN = Path(cl.__file__).parent / "experiments" / "fidelity.json"
+_SEEDS = 3
+_NEARER = 0.75  # share of recordings that were predicted nearer than what is told as the known error
+
+
+def known_errors(folder: Path) -> dict[str, object]:
+    """Errors of every recording's own prediction, and by kind what three of four are within."""
+    kinds: dict[str, list[dict[str, float]]] = {}
+    each: dict[str, dict[str, object]] = {}
+    for name, run in recordings(folder):
+        kind, zones = kind_of(run), zones_of(run)
+        predicted = [predict(run, zones, kind, seed=seed) for seed in range(_SEEDS)]
+        if errors := errors_of(kind, predicted, run):
+            kinds.setdefault(kind, []).append(errors)
+            each[name] = {"kind": kind, "errors": {key: round(value, 6) for key, value in errors.items()}}
+    return {
+        "command": "python -m benchmarks.fidelity --write",
+        "date": datetime.date.today().isoformat(),
+        "kinds": {
+            kind: {"recordings": len(found), "errors": _within(found)} for kind, found in kinds.items()
+        },
+        "recordings": each,
+    }
+
+
+def _within(found: list[dict[str, float]]) -> dict[str, float]:
+    names = sorted({name for errors in found for name in errors})
+    told = {name: [errors[name] for errors in found if name in errors] for name in names}
+    return {name: round(float(np.quantile(errors, _NEARER)), 6) for name, errors in told.items()}
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=Path, default=SHIPPED)
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
+    parser.add_argument("--write", action="store_true", help="write known errors instead")
     chosen = parser.parse_args()
+    if chosen.write:
+        KNOWN.write_text(json.dumps(known_errors(chosen.recordings), indent=1) + "\n", encoding="utf-8")
+        print(KNOWN)
+        return
     unknown = set(chosen.parts) - set(PARTS)
     if unknown:
         parser.error(f"unknown part {', '.join(unknown)}; there is {', '.join(PARTS)}")

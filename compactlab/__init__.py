@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import datasets, experiments, metrics, player, schema, store
-    from .dashboards import CompactionLab, Compare, Explorer, Schedule
+    from .dashboards import CompactionLab, Compare, Explorer, Schedule, WhatIf
     from .experiments.schedule import schedule
     from .experiments.sweep import sweep
+    from .experiments.whatif import what_if
     from .metrics import compare, score, verdict
     from .player import render, show
     from .player.pictures import picture, views
@@ -46,6 +47,8 @@ _HOME = {
     "Compare": "dashboards",
     "Explorer": "dashboards",
     "Schedule": "dashboards",
+    "WhatIf": "dashboards",
+    "what_if": "experiments.whatif",
     "picture": "player.pictures",
     "render": "player",
     "show": "player",
@@ -79,6 +82,7 @@ __all__ = [
     "ReadWarning",
     "Schedule",
     "Sysctls",
+    "WhatIf",
     "Zone",
     "alloc_contig_range",
     "calibrate",
@@ -103,6 +107,7 @@ __all__ = [
     "sweep",
     "verdict",
     "views",
+    "what_if",
     "workloads",
 ]
 

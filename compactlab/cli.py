@@ -96,8 +96,32 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--skip", action="store_true", help="leave out records that cannot be read, and tell which"
         )
+    _add_simulate(add("simulate", _simulate, "simulate a zone that is compacted, and save the run"))
     add("list", _list, "list the shipped recordings")
     return parser
+
+
+def _add_simulate(command: argparse.ArgumentParser) -> None:
+    """Options of ``simulate``; what values there are is told by the library, when one is wrong."""
+    option = command.add_argument
+    option("--zone", default="1 GiB", metavar="SIZE", help="size of a zone made here (1 GiB)")
+    option("--recording", default="", metavar="NAME", help="shipped recording whose page map it is instead")
+    option("--start", default="punched", metavar="STATE", help="state the zone begins in (punched)")
+    option("--trigger", metavar="WHO", help="direct, kcompactd, proactive, manual or contig_range (manual)")
+    option(
+        "--workload", nargs="+", metavar=("NAME", "PARAMETER=VALUE"),
+        help="what asks for memory, such as: huge_faults faults=64",
+    )  # fmt: skip
+    option(
+        "--set", nargs="+", default=[], metavar="SYSCTL=VALUE",
+        help="settings, such as: compaction_proactiveness=60",
+    )  # fmt: skip
+    option("--kernel", default="", metavar="VERSION", help="whose rules it follows, such as 6.6")
+    option("--seed", type=int, default=0, metavar="N", help="of all that is random (0)")
+    option(
+        "-o", "--output", default="run.nc", metavar="FILE",
+        help="file to write, ending in .nc or .zarr (run.nc)",
+    )  # fmt: skip
 
 
 _RUN = (
@@ -135,6 +159,40 @@ def _render(arguments: argparse.Namespace) -> int:
     theme = "light" if arguments.theme == "auto" else arguments.theme
     picture(run, arguments.output, view=arguments.view or "overview", at=arguments.at, theme=theme, **chosen)
     return 0
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from . import store
+    from .experiments.trial import Trial, sysctls_typed, workload_named
+    from .simulation.zone import Zone
+
+    workload = None
+    if arguments.workload:
+        workload = workload_named(arguments.workload[0], _pairs(arguments.workload[1:]))
+    trial = Trial(
+        zone=Zone(arguments.zone),
+        recording=arguments.recording,
+        start=arguments.start,
+        sysctls=sysctls_typed(_pairs(arguments.set)),
+        kernel=arguments.kernel,
+        trigger=arguments.trigger or ("direct" if workload is not None else "manual"),
+        workload=workload,
+        seed=arguments.seed,
+    )
+    run = trial.run(progress=sys.stderr.isatty())
+    if run is None:  # only who gives a cancel flag gets none
+        return 1
+    store.save(run, arguments.output)
+    print(f"{trial.title}: {trial.told(run)}\n{arguments.output}")
+    return 0
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE texts by name."""
+    for text in texts:
+        if "=" not in text:
+            raise ValueError(f"{text!r}: expected NAME=VALUE")
+    return dict(text.split("=", 1) for text in texts)
 
 
 def _load(names: list[str], skip: bool) -> xr.DataTree:

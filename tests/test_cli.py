@@ -32,7 +32,8 @@ def test_help__names_every_command():
     done = run("--help")
     assert done.returncode == 0
     assert all(
-        re.search(rf"^    {name} ", done.stdout, re.M) for name in ("lab", "read", "record", "render", "list")
+        re.search(rf"^    {name} ", done.stdout, re.M)
+        for name in ("lab", "read", "record", "render", "simulate", "list")
     )
 
 
@@ -188,3 +189,62 @@ def test_lab__printed_address_opens_the_first_notebook(tmp_path):
         lab.terminate()
         lab.wait(30)
         lab.stdout.close()
+
+
+def test_render__writes_pictures_of_a_saved_run(tmp_path):
+    compactlab.save(datasets.load("healthy"), tmp_path / "run.nc")
+    for name, kind in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.gif", b"GIF8")):
+        options = ("--view", "contiguity", "--zone", "Normal", "--order", 4, "--theme", "dark", "--at", "50%")
+        done = run("render", tmp_path / "run.nc", "-o", tmp_path / name, *options)
+        assert done.returncode == 0, done.stderr
+        content = (tmp_path / name).read_bytes()
+        assert content.startswith(kind)
+        assert f"{name}: {len(content) / 1e6:.2f}\u00a0MB" in done.stdout
+    assert "0/Normal, order 4 (64\u00a0KiB)" in (tmp_path / "a.svg").read_text()
+
+
+def test_render__tells_which_views_there_are(tmp_path):
+    done = run("render", "healthy", "-o", tmp_path / "a.png", "--view", "page-map")
+    assert done.returncode == 1
+    assert "did you mean 'pagemap'? There are overview, contiguity," in done.stderr
+    done = run("render", "healthy", "-o", tmp_path / "a.html", "--at", "3")
+    assert done.returncode == 1
+    assert "a page holds all views and moments" in done.stderr
+
+
+def test_simulate__writes_a_run_that_can_be_read(tmp_path):
+    done = run(
+        *("simulate", "--zone", "64 MiB", "--start", "scattered", "--workload", "huge_faults", "faults=8"),
+        *("--set", "min_free_kbytes=400", "watermark_scale_factor=20", "--seed", "4", "-o", "out.nc"),
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "compactions (direct)" in done.stdout
+    made = compactlab.open(tmp_path / "out.nc")
+    zone = made.attrs["config"]["zones"][0]
+    assert (zone["pages"], zone["sysctls"]["min_free_kbytes"]) == (16384, 400)
+    assert made["allocations"].sizes["allocation"] == 8
+    assert made.attrs["seed"] == 4
+    assert "zones" in run("read", "out.nc", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--workload", "huge_fault"], "The nearest is 'huge_faults'"),
+        (["--workload", "huge_faults", "fault=3"], "The nearest is 'faults'"),
+        (["--workload", "huge_faults", "faults=some"], "expected a whole number"),
+        (["--workload", "punch", "movable=maybe"], "expected true or false"),
+        (["--workload", "punch", "fill=full"], "expected a number"),
+        (["--set", "compaction_proactiveness=101"], "expected 0 to 100"),
+        (["--set", "proactive"], "expected NAME=VALUE"),
+        (["--trigger", "manuel"], "The nearest is 'manual'"),
+        (["--zone", "big"], "expected bytes, or text"),
+    ],
+)
+def test_simulate__refuses_in_one_line(tmp_path, options, words):
+    done = run("simulate", *options, cwd=tmp_path)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

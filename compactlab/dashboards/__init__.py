@@ -4,5 +4,6 @@ from .compare import Compare
 from .explorer import Explorer
 from .lab import CompactionLab
 from .schedule import Schedule
+from .whatif import WhatIf
 
-__all__ = ["CompactionLab", "Compare", "Explorer", "Schedule"]
+__all__ = ["CompactionLab", "Compare", "Explorer", "Schedule", "WhatIf"]

@@ -74,7 +74,7 @@ class CompactionLab(ipywidgets.VBox):
         sysctls: Sysctls | None = None,
         seed: int = 0,
         theme: str = "auto",
-        height: int = 600,
+        height: int = 560,
         **unknown: Any,
     ) -> None:
         if unknown:
@@ -146,7 +146,7 @@ class CompactionLab(ipywidgets.VBox):
         before = self.stage.children
         self.stage.children = (dashboard,)
         for old in before:
-            _close(old)
+            close_all(old)
 
     def _fold(self, _change: Any) -> None:
         self.form.layout.display = "" if self.toggle.value else "none"
@@ -182,8 +182,8 @@ def _names(before: Trial, newest: Trial) -> list[str]:
     return [_("before"), _("newest")]
 
 
-def _close(widget: ipywidgets.Widget) -> None:
+def close_all(widget: ipywidgets.Widget) -> None:
     """Give up a widget and all that it holds."""
     for child in getattr(widget, "children", ()):
-        _close(child)
+        close_all(child)
     widget.close()

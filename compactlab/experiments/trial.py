@@ -6,8 +6,9 @@ import dataclasses
 import functools
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import xarray as xr
 
@@ -96,6 +97,51 @@ def recordings() -> list[str]:
 def recorded_zone(name: str) -> Zone:
     """Largest zone of a shipped recording, as its first page map has it."""
     return Zone.from_pages(datasets.load(name))
+
+
+def workload_named(name: str, values: Mapping[str, str]) -> Workload:
+    """Make a workload of its name and of parameters as they are typed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such workload or parameter, with the nearest, or a value is of the wrong kind.
+
+    Examples
+    --------
+    >>> workload_named("huge_faults", {"faults": "64"})
+    huge_faults(faults=64, think_ns=100000, bursts=1, every_ns=1000000000)
+    """
+    known = [each for each in workloads.__all__ if dataclasses.is_dataclass(getattr(workloads, each))]
+    one_of("workload", name, known)
+    return _of_texts(getattr(workloads, name), f"workload {name}", values)
+
+
+def sysctls_typed(values: Mapping[str, str]) -> Sysctls:
+    """Make settings of values as they are typed.
+
+    >>> sysctls_typed({"defrag_mode": "1"}).defrag_mode
+    1
+    """
+    return _of_texts(Sysctls, "setting", values)
+
+
+def _of_texts(made: Any, what: str, values: Mapping[str, str]) -> Any:
+    """Make a dataclass of texts, read as its defaults are."""
+    fields = {each.name: each.default for each in dataclasses.fields(made)}
+    read: dict[str, Any] = {}
+    for name, text in values.items():
+        one_of(what, name, tuple(fields))
+        kind: Any = type(fields[name])
+        try:
+            if kind is bool:
+                read[name] = bool(("false", "true").index(text.lower()))
+            else:
+                read[name] = text if kind is str else float(text) if kind is float else int(text)
+        except ValueError:
+            words = {bool: "true or false", float: "a number"}.get(kind, "a whole number")
+            raise ValueError(f"{what}: {name}={text!r}; expected {words}") from None
+    return made(**read)
 
 
 @dataclass(frozen=True)
