@@ -25,8 +25,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from PIL import Image
 
-from compactlab import player, schema
+from compactlab import datasets, player, schema
 from compactlab.player.archive import archive, bokehjs
+from compactlab.simulation.compact import compact_zone
+from compactlab.simulation.zone import Zone
 
 PATHS = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
@@ -253,3 +255,19 @@ def test_show__publishes_picture_then_frame():
     assert "height: 500px" in frame
     assert "&lt;!DOCTYPE html&gt;" in frame
     assert picture["text/plain"].startswith("crumbles: 60")
+
+
+def test_render__two_hundred_frames_of_a_whole_machine_stay_small(tmp_path, capsys):
+    recording = datasets.load("page-map-compaction")
+    run = compact_zone(Zone.from_pages(recording, "0/Normal"), frames=200)
+    assert run["pageblocks"].sizes["frame"] >= 200
+    path = player.render(run, tmp_path / "report.html")
+    size = path.stat().st_size
+    assert size < 6_000_000
+    told = re.search(r"report\.html: ([\d.]+)\u00a0MB", capsys.readouterr().out)
+    assert float(told[1]) == pytest.approx(size / 1e6, abs=0.051)
+
+
+def test_poster__size_of_pages_unknown():
+    run = schema.new_run({"zones": runs.zones(np.full((3, 1, 11), 5))})
+    assert Image.open(io.BytesIO(player.poster(run))).size == (960, 400)

@@ -122,7 +122,8 @@ def _moments(
 
 def _numbers(cell: xr.Dataset) -> dict[str, object]:
     numbers = {str(name): cell[name].item() for name in (*cell.data_vars, *cell.coords)}
-    return {**numbers, "order": cell.attrs["order"], "page_size": cell.attrs["page_size"]}
+    size = cell.attrs["page_size"]
+    return {**numbers, "order": cell.attrs["order"], "page_size": None if size == "unknown" else size}
 
 
 def _label(first: int, last: int, page_size: int | None) -> str:

@@ -98,8 +98,8 @@ def picture(
     if seconds <= 0:
         raise ValueError(f"seconds: got {seconds}, expected more than 0")
     size = size or ((960, 540) if kind == ".gif" else (1280, 720))
-    if min(size) < 300 or max(size) > 8000:
-        raise ValueError(f"size: got {size[0]} x {size[1]} pixels, expected 300 to 8000 each")
+    if min(size) < 200 or max(size) > 8000:
+        raise ValueError(f"size: got {size[0]} x {size[1]} pixels, expected 200 to 8000 each")
     with own_style():
         sheet = Sheet(size, theme)
         moments = _drawn(sheet, run, view, zone, order, at, frames if kind == ".gif" else 1)

@@ -87,7 +87,8 @@ def indices(sheet: Sheet, stage: Stage) -> Panel | Missing:
         for edge in (stage.order - 0.5, stage.order + 0.5):
             axes.axhline(edge, color=sheet.colour("accent"), linewidth=1.6)
         axes.set_ylim(-0.5, count - 0.5)
-        ticks = range(0, count, 3)
+        tall = axes.get_window_extent().height
+        ticks = range(0, count, max(3, int(np.ceil(18 * count / tall))))
         axes.set_yticks(ticks, [texts.order_size(order, stage.subject.page_size) for order in ticks])
         axes.grid(visible=False)
 

@@ -45,6 +45,8 @@ SHEETS = {
 VIEWS = ("overview", *PANELS, "pagemap", *(name for name in SHEETS if name != "overview"))
 """Names of all pictures of a run."""
 
+LEAST = 28
+"""Height of axes at least, in pixels."""
 _LEFT, _RIGHT = 104, 24
 _STRIP = 26
 
@@ -79,6 +81,7 @@ def scene_of(
         If the run does not tell what the view shows.
     """
     top = _heading(sheet, stage)
+    sheet.needs(*((880, 420) if view == "pagemap" else (560, 0)))
     if view == "pagemap":
         stirs = pagemap(
             sheet, stage, top + (VerdictBar.height if "zones" in stage.subject.run.children else 0)
@@ -135,6 +138,7 @@ def _rows(sheet: Sheet, stage: Stage, panels: list[Panel], top: float) -> None:
         1 + any(not panel.on_time for panel in panels[:-1]) + (not panels[-1].on_time and len(panels) > 1)
     )
     free = sheet.height - top - sum(KEY_LINE * lines + 10 for lines, _columns in heads) - 26 * axis_lines - 4
+    sheet.needs(0, sheet.height - free + LEAST * len(panels))
     timed = [panel for panel in panels if panel.on_time]
     for panel, (lines, columns) in zip(panels, heads, strict=True):
         bottom = top + KEY_LINE * lines + free * panel.share / sum(each.share for each in panels)
@@ -164,10 +168,13 @@ def _head_lines(panel: Panel, room: float) -> tuple[int, int]:
     """Lines that name and key take, and columns of the key: beside the name if there is room, else below."""
     if not panel.handles:
         return 1, 1
-    widest = max(text_width(str(handle.get_label())) for handle in panel.handles) + 34
-    beside = int((room - text_width(panel.title, 15.5) - 10) / widest)
-    lines = -(-len(panel.handles) // max(beside, 1))
-    if beside and lines <= 2:
-        return lines, -(-len(panel.handles) // lines)
+    widths = [text_width(str(handle.get_label())) + 34 for handle in panel.handles]
+    beside = room - text_width(panel.title, 15.5) - 10
+    if sum(widths) <= beside:
+        return 1, len(widths)
+    widest = max(widths)
+    lines = -(-len(widths) // max(int(beside / widest), 1))
+    if widest <= beside and lines <= 2:
+        return lines, -(-len(widths) // lines)
     columns = max(1, min(len(panel.handles), int(room / widest)))
     return 1 + -(-len(panel.handles) // columns), columns

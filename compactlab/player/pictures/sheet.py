@@ -60,6 +60,14 @@ class Sheet:
         self.moving: list[Artist] = []
         self.movers: list[Callable[[float], None]] = []
 
+    def needs(self, width: float, height: float) -> None:
+        """Refuse a sheet that is too small for what is to be drawn."""
+        if width > self.width or height > self.height:
+            least = f"{max(self.width, round(width))} x {max(self.height, round(height))}"
+            raise ValueError(
+                f"size: got {self.width} x {self.height} pixels, expected at least {least} for this view"
+            )
+
     def colour(self, token: str) -> str:
         """Colour of a token in this theme; a colour is itself."""
         return THEMES[self.theme].get(token, token)

@@ -10,7 +10,8 @@ import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from ... import schema, texts
 from ...experiments.policies import clock
@@ -23,7 +24,7 @@ from ...metrics.source import find_zone, group, huge_page_order
 from ...texts import _
 from .panel import Panel, milliseconds
 from .sheet import KEY_LINE, Sheet, formatted, points, text_width
-from .stage import VerdictBar
+from .stage import VerdictBar, unit_of
 
 BINS = 400
 DASHES: tuple[Any, ...] = (
@@ -140,15 +141,17 @@ def _side_panels(
         "usable": (-1, order + 1, seconds.size),
         "moved": (seconds.size,),
     }
+    usable = [np.nanmax(values, initial=0) for name, values in columns.items() if name.startswith("usable")]
+    each, unit = unit_of(max(usable, default=0), size)
     named = {
         "index": (_("Unusable index"), 1.5, lambda value: f"{value:g}"),
-        "usable": (_("Free memory usable for it"), 1.4, lambda value: texts.memory(value, size)),
+        "usable": (_("Free memory usable for it"), 1.4, lambda value: f"{value:g}{texts.NO_BREAK}{unit}"),
         "moved": (_("Pages moved"), 1.1, lambda value: texts.count(value)),
     }
     panels = []
     for key, (title, share, write) in named.items():
         found = {
-            (at, band): values.reshape(shape[key])[(zone, order) if key != "moved" else ...]
+            (at, band): values.reshape(shape[key])[(zone, order) if key != "moved" else ...] / (each if key == "usable" else 1)
             for at in range(len(sides)) for band in ("low", "mid", "high")
             if (values := columns.get(f"{key} {at} {band}")) is not None
         }  # fmt: skip
@@ -169,7 +172,7 @@ def _side_panels(
                     markersize=6.5, markevery=(10 + 17 * at, 57),
                 )  # fmt: skip
             axes.set(xlim=(seconds[0], seconds[-1]), ylim=(0, 1.04) if key == "index" else (0, None))
-            axes.yaxis.set_major_locator(MaxNLocator(3))
+            axes.yaxis.set_major_locator(FixedLocator([0, 0.5, 1]) if key == "index" else MaxNLocator(3))
             formatted(axes, write)
 
         panels.append(Panel(title, share, draw))
@@ -205,6 +208,7 @@ def _stack(sheet: Sheet, panels: list[Panel], key: list[Artist], top: float, mov
     timed = [panel for panel in panels if panel.on_time]
     axis_lines = bool(timed) + len(panels) - len(timed)
     free = sheet.height - top - KEY_LINE - sum(KEY_LINE + 10 for _panel in panels) - 26 * axis_lines - 4
+    sheet.needs(560, sheet.height - free + 28 * len(panels))
     first = True
     top += KEY_LINE
     for panel in panels:
@@ -252,6 +256,7 @@ def schedule_of(sheet: Sheet, told: xr.Dataset, count: int) -> np.ndarray:
     told = told.isel(policy=np.flatnonzero(told.done.any("seed").values))
     hours = np.linspace(0, HOURS, count) if count > 1 else np.array([float(HOURS)])
     top = heading(sheet, _("When to compact"), str(told.attrs["zone"]))
+    sheet.needs(800, 420)
     VerdictBar(sheet, [{"level": told.attrs["level"], "text": told.attrs["text"]}] * len(hours), hours, top)
     top += VerdictBar.height
     middle = top + (sheet.height - top) * 0.5
@@ -273,7 +278,7 @@ def _best(told: xr.Dataset) -> int:
 def _day(sheet: Sheet, told: xr.Dataset, top: float, bottom: float, moving: bool) -> None:
     stalls = np.nan_to_num(told.stalls.mean("seed").transpose("policy", "hour").values)
     best = _best(told)
-    axes = sheet.axes(_LEFT, top + KEY_LINE + 6, sheet.width - 24, bottom - 30)
+    axes = sheet.axes(_LEFT, top + KEY_LINE + 6, sheet.width - 40, bottom - 30)
     sheet.text(
         _LEFT,
         top + KEY_LINE / 2,
@@ -347,8 +352,9 @@ def _trade(sheet: Sheet, told: xr.Dataset, box: tuple[float, float, float, float
         level = max(float(stalls[at, 1]) * room, free + 17)  # names do not lie on each other
         free = level
         axes.annotate(
-            str(told.policy.values[at]), (cpu[at, 1], stalls[at, 1]), (points(12), points(level - stalls[at, 1] * room)),
-            textcoords="offset points", va="center", fontsize=points(14), color=sheet.colour("ink"),
+            str(told.policy.values[at]), (cpu[at, 1], stalls[at, 1]), (points(12), points(level - stalls[at, 1] * room + 12)),
+            textcoords="offset points", va="center", fontsize=points(14), color=sheet.colour("ink"), zorder=6,
+            path_effects=[withStroke(linewidth=4, foreground=sheet.colour("bg"))],
         )  # fmt: skip
     axes.locator_params(nbins=4)
 

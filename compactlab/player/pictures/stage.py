@@ -76,10 +76,7 @@ class Stage:
 
     def unit(self, pages: float) -> tuple[float, str]:
         """Pages of the unit an axis is best read in, and its name."""
-        if self.subject.page_size is None:
-            return (1.0, _("pages")) if pages < 1e4 else (1000.0, "k " + _("pages"))
-        shift = 30 if float(pages) * self.subject.page_size >= 1 << 30 else 20
-        return (1 << shift) / self.subject.page_size, "GiB" if shift == 30 else "MiB"
+        return unit_of(pages, self.subject.page_size)
 
     def memory(self, pages: float) -> str:
         """Amount of memory in words."""
@@ -122,11 +119,23 @@ class Stage:
         part["zones"] = xr.DataTree(zones.isel(time=np.clip(rows, 0, None)))
         told = metrics.verdict(part, self.order, text=False).isel(zone=0)
         named = metrics.zone_names(self.subject.run["zones"].to_dataset())[self.zone]
-        constant = {name: told.attrs[name] for name in ("order", "page_size")} | {"zone": named}
+        constant = {"order": self.order, "page_size": self.subject.page_size, "zone": named}
         return [
             metrics.sentence({**{str(name): cell[name].item() for name in (*cell.data_vars, *cell.coords)}, **constant})
             for cell in (told.isel(time=at) for at in range(len(moments)))
         ]  # fmt: skip
+
+
+def unit_of(pages: float, page_size: int | None) -> tuple[float, str]:
+    """Pages of the unit an axis of memory is best read in, and its name.
+
+    >>> unit_of(300_000, 4096), unit_of(300, None)
+    ((262144.0, 'GiB'), (1.0, 'pages'))
+    """
+    if page_size is None:
+        return (1.0, _("pages")) if pages < 1e4 else (1000.0, "k " + _("pages"))
+    shift = 30 if float(pages) * page_size >= 1 << 30 else 20
+    return (1 << shift) / page_size, "GiB" if shift == 30 else "MiB"
 
 
 class VerdictBar:
