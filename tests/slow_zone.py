@@ -701,7 +701,7 @@ class SlowZone:
             block = end - self.block_pages
             at_start = low in (block, self.start_pfn)
             skipped = at_start and not fast_found and not cc.ignore_skip and self.skip[block]
-            if not skipped:
+            if not skipped and not self.is_absent(max(block, self.start_pfn), end):
                 if self.is_suitable_source(cc, max(block, self.start_pfn)):
                     sources = self.isolate_migratepages_block(cc, low, end)
                     break
@@ -710,6 +710,9 @@ class SlowZone:
             cc.migrate_pfn = low = end
             end += self.block_pages
         return sources
+
+    def is_absent(self, start, end):
+        return self.pages[start].kind == self.pages[end - 1].kind == "hole"
 
     def is_suitable_source(self, cc, pfn):
         if self.is_persistent(pfn):
@@ -942,7 +945,9 @@ class SlowZone:
         lowest = self.block_end(cc.migrate_pfn)
         stride = CLUSTER_MAX if cc.mode == ASYNC else 1
         while block >= lowest:
-            if self.is_suitable_target(cc, block) and (cc.ignore_skip or not self.skip[block]):
+            if self.is_absent(max(block, self.start_pfn), end):
+                pass
+            elif self.is_suitable_target(cc, block) and (cc.ignore_skip or not self.skip[block]):
                 at, taken = self.isolate_freepages_block(cc, at, end, stride)
                 if at == end:
                     self.skip[block] = True

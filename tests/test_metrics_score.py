@@ -86,3 +86,11 @@ def test_fragmentation_score__zone_size_before_in_time():
 def test_fragmentation_score__out_of_range(arguments, found):
     with pytest.raises(ValueError, match=f"found {found}; expected 0 to"):
         metrics.fragmentation_score(_run(), **arguments)
+
+
+def test_score__holes_are_not_scanned():
+    # The last GiB below 4 GiB has no memory: neither the kernel's scanners nor ours look into such pageblocks.
+    run = cl.datasets.load("page-map-compaction")
+    prediction = cl.compact_zone(cl.Zone.from_pages(run, "0/DMA32"))
+    scanned = cl.score(prediction, run, zone="0/DMA32").migrate_scanned
+    assert scanned.values.tolist() == [43_520, 43_520]

@@ -32,6 +32,7 @@ from .memory import (
 )
 from .migrate_scanner import (
     freelist_scan_limit,
+    is_absent,
     isolation_suitable,
     pageblock_end,
     pageblock_start,
@@ -247,7 +248,9 @@ def isolate_freepages(memory: Memory, c: int) -> None:
     low = pageblock_end(memory, control.migrate_pfn)
     stride = CLUSTER_MAX if control.mode == ASYNC else 1
     while block >= low:
-        if suitable_migration_target(memory, c, block) and isolation_suitable(memory, c, block):
+        if is_absent(memory, max(block, this.start_pfn), end):
+            pass
+        elif suitable_migration_target(memory, c, block) and isolation_suitable(memory, c, block):
             start, taken = isolate_freepages_block(memory, c, start, end, stride)
             if start == end and not control.no_set_skip:
                 set_pageblock_skip(memory, block)

@@ -15,6 +15,7 @@ from .memory import (
     DIRECT,
     EV_ISOLATE_MIGRATEPAGES,
     FREE,
+    HOLE,
     HUGETLB,
     LRU,
     MOVABLE,
@@ -54,6 +55,12 @@ def pageblock_start(memory: Memory, page: int) -> int:
 def pageblock_end(memory: Memory, page: int) -> int:
     """First page behind a page's block."""
     return (page >> memory.rules[0].pageblock_order) + 1 << memory.rules[0].pageblock_order
+
+
+@inner
+def is_absent(memory: Memory, block: int, end: int) -> bool:
+    """Whether a pageblock has no memory at either end: neither scanner looks into it (pageblock_pfn_to_page)."""
+    return memory.page[block].kind == HOLE and memory.page[end - 1].kind == HOLE
 
 
 @inner
@@ -318,7 +325,9 @@ def isolate_migratepages(memory: Memory, c: int) -> bool:
     end = pageblock_end(memory, page)
     while end <= control.free_pfn:
         start_of_block = page == pageblock_start(memory, page) or page == this.start_pfn
-        if start_of_block and not fast_found and not isolation_suitable(memory, c, begin):
+        if is_absent(memory, begin, end) or (
+            start_of_block and not fast_found and not isolation_suitable(memory, c, begin)
+        ):
             pass
         elif not suitable_migration_source(memory, c, begin):
             update_cached_migrate(memory, c, end)
