@@ -3,6 +3,7 @@ import pytest
 import reference
 from runs import SECOND, migratetypes, zoneinfo, zones
 
+import compactlab as cl
 from compactlab import metrics, schema
 
 NAMES = ("DMA32", "Normal")
