@@ -18,7 +18,7 @@ LEAST = 10_000_000
 
 LANES = {
     "requests": (_("requests, all work"), "used", "solid"),
-    "direct": (_("of it reclaim, compaction"), "ink", "solid"),
+    "direct": (_("of it direct work"), "ink", "solid"),
     "compaction": (_("direct compaction"), "ink", "solid"),
     "reclaim": (_("direct reclaim"), "fallback", "dotdash"),
     "kswapd": (_("kswapd"), "scan_free", "dashed"),

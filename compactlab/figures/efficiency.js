@@ -21,7 +21,7 @@
       const row = (name, value) => `<div class="r n"><span>${name}</span><span>${value}</span></div>`;
       words(`<h3>${text('Scan efficiency')}${m.origin === 'counters' ? ` <span class=m style="font-size:14px;font-weight:400">(${text('from counters')})</span>` : ''}</h3>`
         + row(`<span class=s style="background:${ctx.colour('migrate')}"></span>${text('moved per scanned')}`, `<b>${percent(share(d, k))}</b>`)
-        + row(`${text('scanned')} · ${text('moved')}`, `${rate(d.scanned[k])} · ${rate(d.migrated[k])}`)
+        + row(text('scanned'), rate(d.scanned[k])) + row(text('moved'), rate(d.migrated[k]))
         + `<div class="r n m"><span>${m.lacks.includes('free_scanned') ? text('by migrate scanner alone') : text('all that is shown')}</span><span>${percent(scanned > 0 ? moved / scanned : NaN)}</span></div>`);
     },
     title: () => text('Scan efficiency'),
