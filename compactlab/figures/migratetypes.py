@@ -58,9 +58,10 @@ def migratetypes(subject: Subject) -> View | Missing:
         "zone_of": [zones.index(zone) if zone in zones else -1 for zone in subject.zones],
         "orders": group.sizes["order"], "zones": len(zones),
     }  # fmt: skip
+    sheet = "pressure" if subject.group("zones") is not None else "overview"  # all there is to see
     lines = int((group["nr_free"] > 0).any(("time", "zone", "order")).sum() + group["censored"].any())
     return View(
-        "migratetypes", drawn, cursor, f"minmax({max(20 + 17 * lines, 62)}px,1.2fr)", models, sheet="pressure",
+        "migratetypes", drawn, cursor, f"minmax({max(20 + 17 * lines, 62)}px,1.2fr)", models, sheet=sheet,
         refine=lambda between: [(rows, _rows(subject, group, between))],
     )  # fmt: skip
 
