@@ -36,7 +36,7 @@
   }
   // Changes by moves that are shown as happening: of the last steps, and of those since the last picture.
   function happening() {
-    const played = before < at && at - before < 400 ? before : at;   // after a jump only the last few
+    const few = Math.max(6, Math.round(steps / 200)), played = before < at && at - before <= few ? before : at;   // after a jump only the last ones
     const found = [], least = Math.max(Math.min(played, at - 6), 0);
     for (let k = at; k >= least && found.length < 400; k--) {
       if (F.what[k] === A.frame) continue;
@@ -125,7 +125,7 @@
   }
   function told() {                      // what a cell is
     const together = A.cell_pages[zone] / A.block_pages;
-    return `${text('one cell is')} ${together > 1 ? `${ctx.count(together)} ${text('pageblocks')}: ` : `1 ${text('pageblock of')} `}${ctx.memory(A.cell_pages[zone])}`;
+    return `${text('one cell is')} ${together > 1 ? `${ctx.count(together)} ${text('pageblocks')}: ` : `1 ${text('pageblock of')} `}${ctx.memory(A.cell_pages[zone])}${A.origin === 'trace' ? ` · * ${text('inferred')}` : ''}`;
   }
   function paintBars() {
     const n = ctx.orders.length;
@@ -141,7 +141,9 @@
     const unit = ctx.unitOf(most);
     m.bar_range.setv({start: 0, end: most / unit.pages * 1.28, tags: ['\u00a0' + unit.name]});
     m.bars.data = {...m.bars.data, now: now.map((v) => v / unit.pages), before: was.map((v) => v / unit.pages)};
-    m.bar_names.data = {...m.bar_names.data, x: now.map((v, o) => Math.max(v, was[o]) / unit.pages), text: texts};
+    const height = ctx.view(m.bars_figure)?.frame?.bbox?.height || 200, every = Math.max(1, Math.ceil(n * 12.5 / height));   // lines of text that fit
+    m.bar_axis.ticker.ticks = now.map((_, o) => o).filter((o) => (n - 1 - o) % every === 0);
+    m.bar_names.data = {...m.bar_names.data, x: now.map((v, o) => Math.max(v, was[o]) / unit.pages), text: texts.map((told, o) => (n - 1 - o) % every ? '' : told)};
   }
   function said(k) {                     // what a step is, in words
     if (k < 0) return '';
@@ -163,9 +165,9 @@
   }
   function paintFacts() {
     const o = ctx.order, free = ctx.rows.n ? room(ctx.row, o) : null, moved = at >= 0 ? F.moved[at] : 0;
-    const big = (value, what) => `<div style="flex:auto"><b style="font-size:21px;line-height:26px">${value}</b><br><span class=m>${what}</span></div>`;
+    const big = (value, what) => `<div style="flex:auto"><b style="font-size:19px;line-height:24px">${value}</b><br><span class=m>${what}</span></div>`;
     writers.facts(`<div class=n style="display:flex;gap:14px;white-space:nowrap">${big(ctx.moment(ctx.t), text('step') + ' ' + ctx.count(at + 1) + ' ' + text('of') + ' ' + ctx.count(steps))}`
-      + big(ctx.count(moved), `${text('pages')} ${text('moved')}${A.origin === 'trace' ? ' *' : ''} = ${ctx.memory(moved)}`) + (free === null ? '' : big(ctx.count(free), `${text('blocks of')} ${ctx.size(o)} ${text('free')}`)) + '</div>');
+      + big(ctx.count(moved), `${text('pages moved')}${A.origin === 'trace' ? ' *' : ''} · ${ctx.memory(moved)}`) + (free === null ? '' : big(ctx.count(free), `${ctx.size(o)} ${text('blocks')}`)) + '</div>');
   }
 
   // ---- close up
@@ -203,7 +205,7 @@
     ['left', 'right'].forEach((name, side) => {
       const pfn = wanted[side] ?? null, inset = m.insets[side], image = inset.source.data.image[0], page = m.parts.page;
       const found = pfn === null ? null : statesOf(pfn, side);
-      const heading = pinned !== null ? (side ? '' : `${text('Pageblock')} ${ctx.count(pinned / A.block_pages)}`) : side ? `<span style="color:${ctx.colour('scan_free')}">▲</span> ${text('Pages arrive here')}` : `<span style="color:${ctx.colour('migrate')}">▼</span> ${text('Pages leave here')}`;
+      const heading = pinned !== null ? (side ? '' : `${text('Pageblock')} ${ctx.count(pinned / A.block_pages)}`) : side ? `<span style="color:${ctx.colour('scan_free')}">▲</span> ${text('Pages arrive')}` : `<span style="color:${ctx.colour('migrate')}">▼</span> ${text('Pages leave')}`;
       if (!found) {
         image.fill(page.begin);
         const held = Array.from(A.samples, (s) => ctx.count(s / A.block_pages)).join(', ');
@@ -216,7 +218,7 @@
         const palette = m.palette[ctx.theme];
         const told = counts.map((count, k) => [count, k]).filter(([count]) => count).sort((a, b) => (b[1] > 6) - (a[1] > 6) || b[0] - a[0]).slice(0, pinned === null ? 2 : 4)
           .map(([count, k]) => `<span style="white-space:nowrap"><span class=s style="background:${palette[page.begin + k]}"></span><b>${count}</b> ${page.names[k]}</span>`).join(' ');
-        writers[name](`<h3>${heading}${pinned === null ? ` <span class=m style="font-weight:400;font-size:14px">${ctx.count(of / A.block_pages)}</span>` : ''}</h3><span class=n title="${since === null ? '' : `${text('as of the page map at')} ${ctx.clock(since)} ${text('with what was moved since')}`}">${told}</span>`);
+        writers[name](`<h3>${heading}${pinned === null ? ` <span class=m style="font-weight:400;font-size:14px">${ctx.count(of / A.block_pages)}</span>` : ''}</h3><span class=n style="display:block;white-space:nowrap;overflow:hidden" title="${since === null ? '' : `${text('as of the page map at')} ${ctx.clock(since)} ${text('with what was moved since')}`}">${told}</span>`);
         if (of >= pagesAt(0) && cells) { const [x, y] = middle(Math.floor((of - pagesAt(0)) / A.cell_pages[zone])); marks.x.push(x); marks.y.push(y); }
       }
       const key = `${found?.[2]} ${found?.[0].byteOffset} ${found?.[1]} ${ctx.theme} ${!found}`;
@@ -244,7 +246,7 @@
     paintFacts(); paintKey(); paintClose();
     const index = ctx.rows.n ? ctx.index('unusable', ctx.row, ctx.zone, ctx.order) : null;
     writers.index(`<h3>${text('Unusable index at')} ${ctx.size(ctx.order)} <span style="font-weight:400">${index === null || index === ctx.absent ? '' : `${text('now')} <b>${(index / 1000).toFixed(3)}</b>`}</span></h3>`);
-    writers.said(at < 0 ? `<span class=m>${text('before the first page map')}</span>` : `<span class=m style="display:block;line-height:17px;padding-left:8px;white-space:nowrap">${ctx.escape(said(at))}${A.origin === 'trace' ? `<br>* ${text('which pages: inferred')}` : ''}</span>`);
+    writers.said(at < 0 ? `<span class=m>${text('before the first page map')}</span>` : `<span class=m style="display:block;line-height:17px;padding-left:8px">${ctx.escape(said(at))}</span>`);
     before = at;
   }
   let drawnRow = -1;

@@ -41,10 +41,10 @@ _FILLS = {
     "movable": (_("in use, movable"), "used"),
     "huge": (_("one huge page"), "other"),
     "cannot_move": (_("with pages that cannot move"), "ink"),
-    "unknown": (_("not told"), "rule"),
+    "unknown": (_("not told"), "untold"),
     "emptied": (_("emptied now"), "migrate"),
     "filled": (_("filled now"), "scan_free"),
-    "isolated": (_("isolated now"), "accent"),
+    "isolated": (_("isolated now"), "isolated"),
 }
 _PAGES = {
     "hole": (_("no memory"), "bg"),
@@ -52,7 +52,7 @@ _PAGES = {
     "movable": (_("in use"), "used"),
     "large": (_("large folio"), "other"),
     "cannot_move": (_("cannot move"), "ink"),
-    "unknown": (_("not told"), "rule"),
+    "unknown": (_("not told"), "untold"),
     "pinned": (_("pinned"), "bad"),
     "moved_out": (_("moved out"), "migrate"),
     "moved_in": (_("moved in"), "scan_free"),
@@ -63,10 +63,10 @@ _WORDS = {
     for text in (
         "Colour", "what is in it", "migratetype", "largest free block", "pages that cannot move", "skip bit", "Pageblock",
         "under the scanners", "migrate scanner", "free scanner", "emptied", "filled", "not visited yet", "pages", "moved",
-        "blocks of", "free", "Free memory by block size", "before", "Unusable index at", "now", "Pages leave here", "Pages arrive here",
+        "blocks", "free", "Free memory by block size", "before", "Unusable index at", "now", "Pages leave", "Pages arrive", "pages moved",
         "step", "of", "migrate scanner: isolated", "free scanner: isolated", "fast search: isolated", "moved pages:", "failed",
         "compaction begins", "compaction ends", "all pageblocks counted", "a request got a block", "no page map of this zone",
-        "pages not kept here; kept:", "as of the page map at", "with what was moved since", "one cell is", "pageblock of", "which pages: inferred",
+        "pages not kept here; kept:", "as of the page map at", "with what was moved since", "one cell is", "pageblock of", "inferred",
         "before the first page map", "first page", "asking …", "no page is known to have moved", "pageblocks",
     )
 }  # fmt: skip
@@ -155,11 +155,11 @@ def pagemap(subject: Subject) -> View | Missing:
         "film": film_source, "pages": pages, "asked": asked, "picture": picture, "mapper": mapper, "palette": palette,
         "parts": _parts(subject), "across": across, "down": down, "axis": drawn.yaxis[0], "map": drawn, "arrows": arrows,
         "scanners": scanners, "chosen": chosen, "marks": marks, "regions": regions, "gutter": gutter, "bars": bar_source,
-        "bar_names": bar_names, "bar_range": bar_range, "bars_figure": bars, "line": line, "insets": insets, "blocks": blocks,
+        "bar_names": bar_names, "bar_range": bar_range, "bar_axis": bars.yaxis[0], "bars_figure": bars, "line": line, "insets": insets, "blocks": blocks,
         "words": _WORDS, "about": _about(subject, found, kept),
     }  # fmt: skip
     left = column(
-        row(column(blocks["tools"], width=520, height=34), blocks["said"], sizing_mode="stretch_width", height=34),
+        row(column(blocks["tools"], width=460, height=34), blocks["said"], sizing_mode="stretch_width", height=34),
         row(drawn, gutter, sizing_mode="stretch_both"), blocks["key"],
         sizing_mode="stretch_both", styles={"flex": "1.34 1 0px"},
     )  # fmt: skip
@@ -306,7 +306,7 @@ def _palette(subject: Subject, theme: str) -> list[tuple[str, list[str]]]:
         (
             "type",
             [tokens[TOKENS.get(name, "other")] for name in NAMES["pageblocks"]["migratetypes"]]
-            + [tokens["rule"], tokens["bg"]],
+            + [tokens["untold"], tokens["bg"]],
         ),
         ("order", [tokens["used"], *of_order]),
         ("cannot", [tokens["panel"], *ramp(theme, 11)[1:]]),
