@@ -17,7 +17,7 @@ LEAST = 10_000_000
 """Shorter intervals (ns) than the whole axis is cut into would show one batch of work as a peak."""
 
 LANES = {
-    "requests": (_("requests, all work"), "used", "solid"),
+    "requests": (_("requests, commands"), "used", "solid"),
     "direct": (_("of it direct work"), "ink", "solid"),
     "compaction": (_("direct compaction"), "ink", "solid"),
     "reclaim": (_("direct reclaim"), "fallback", "dotdash"),

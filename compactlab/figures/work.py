@@ -42,11 +42,12 @@ def work(subject: Subject) -> View | None:
 
 
 def no_shorter_than(least: int, edges: np.ndarray) -> np.ndarray:
-    """Leave edges out so that few intervals are shorter; the first and the last stay.
+    """Leave edges out so that few intervals are shorter than this, or a twentieth of all; the first and the last stay.
 
-    >>> no_shorter_than(10, np.array([0, 5, 12, 21, 24])).tolist()
-    [0, 12, 24]
+    >>> no_shorter_than(10, np.array([0, 5, 12, 21, 224])).tolist()
+    [0, 12, 21, 224]
     """
+    least = max(min(least, int(edges[-1] - edges[0]) // 20), 1)
     kept = edges[np.diff(edges // least, prepend=-1) > 0]
     if kept.size > 1:
         kept[-1] = edges[-1]
