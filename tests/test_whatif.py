@@ -84,6 +84,8 @@ def test_table__within_beyond_and_not_known(made):
     words = "\n".join(told.sentences)
     assert "so this tells nothing" in words
     assert "how far the model is off here is not known" in words
+    assert "(−1.000)" in words
+    assert words.count("A request that is refused is quick") == 3
 
 
 @pytest.mark.parametrize("demand", DEMANDS)

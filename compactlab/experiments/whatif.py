@@ -125,7 +125,13 @@ class Prediction:
         """Each difference with its known error, in words."""
         page_size = self.baseline[0].attrs["page_size"]
         table = self.table
-        return [_sentence(table.isel(quantity=at), page_size) for at in range(table.sizes["quantity"])]
+        shares = table.difference.values[table["quantity"].values == "success_share"]
+        refused = _(" A request that is refused is quick: the sides serve different shares.")
+        found = []
+        for at, name in enumerate(table["quantity"].values):
+            caution = refused if name.startswith("latency") and shares.any() else ""
+            found.append(_sentence(table.isel(quantity=at), page_size) + caution)
+        return found
 
     @property
     def text(self) -> str:
@@ -454,7 +460,13 @@ def _sentence(row: xr.Dataset, page_size: int | str) -> str:
     name, label = str(row["quantity"].item()), str(row["label"].item())
     first, second = (quantity(name, float(row[side].item()), page_size) for side in ("baseline", "changed"))
     change, error = float(row["change"].item()), float(row["known_error"].item())
-    shown = f"{change:+.3f}" if name in _ABSOLUTE else relative(change) if np.isfinite(change) else ""
+    shown = (
+        f"{change:+.3f}".replace("-", "−")
+        if name in _ABSOLUTE
+        else relative(change)
+        if np.isfinite(change)
+        else ""
+    )
     if float(row["difference"].item()) == 0:
         return _("{label}: {first} on both sides.").format(label=label, first=first)
     told = _("{label}: {first} as recorded, {second} predicted").format(
