@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
-
 import numpy as np
 import pytest
 import runs
 import xarray as xr
-from colours import EYES, contrast, distance
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +13,6 @@ import compactlab as cl
 from compactlab import metrics, schema
 from compactlab.figures import explorer
 from compactlab.figures.frames import ABSENT, frames
-from compactlab.figures.look import LARGE, RAMPS, SMALL, THEMES, ramp
 from compactlab.figures.timeline import WIDTH, label, timeline_of
 from compactlab.figures.view import subject_of
 
@@ -192,7 +188,11 @@ def test_refine__draws_all_samples_of_a_part():
     scene = explorer(run_of(5000), bins=200, live=True)
     coarse = main_of(scene)["t"]
     main = scene.root.select_one({"name": "main"})
-    (update,) = [update for update in scene.answer({"type": "zoom", "first": 400, "last": 420, "axis": "linear"}) if update["id"] == main.id]
+    (update,) = [
+        update
+        for update in scene.answer({"type": "zoom", "first": 400, "last": 420, "axis": "linear"})
+        if update["id"] == main.id
+    ]
     fine = update["data"]["t"][0]
     assert len(coarse) <= 200
     assert np.array_equal(fine, np.arange(fine[0], fine[-1] + 1))
@@ -260,51 +260,3 @@ def test_explorer__opens_on_what_was_asked(zone):
     scene = explorer(run_of(3), zone=zone, order=4)
     assert scene.root.select_one({"name": "zone"}).value == "1"
     assert scene.root.select_one({"name": "order"}).value == "4"
-
-
-# ------------------------------------------------------------------ colours
-
-TEXTS = [
-    *(("ink", ground) for ground in ("bg", "panel", "control", "ok_bg", "warn_bg", "bad_bg")),
-    *(("ink2", ground) for ground in ("bg", "panel")),
-    *((level, f"{level}_bg") for level in ("ok", "warn", "bad")),
-    ("accent", "bg"),
-    ("on_accent", "accent"),
-]
-TYPES = ("unmovable", "movable", "reclaimable", "highatomic", "cma", "isolate")
-APART = 15
-"""CIE 1976 distance of colours that must not be mistaken: six times what can just be noticed."""
-
-
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize(("text", "ground"), TEXTS)
-def test_themes__text_can_be_read(theme, text, ground):
-    assert contrast(THEMES[theme][text], THEMES[theme][ground]) >= 4.5
-
-
-@pytest.mark.parametrize("eyes", EYES)
-def test_sizes__neighbours_in_the_stack_differ_to_all_eyes(eyes):
-    for one, other in pairwise(SMALL + LARGE):
-        assert distance(one, other, EYES[eyes]) >= APART, (one, other)
-
-
-@pytest.mark.parametrize("eyes", EYES)
-@pytest.mark.parametrize("theme", THEMES)
-def test_types__differ_to_all_eyes(theme, eyes):
-    # Any type may be lacking, so any two may be neighbours.
-    for one, other in combinations(TYPES, 2):
-        assert distance(THEMES[theme][one], THEMES[theme][other], EYES[eyes]) >= APART, (one, other)
-
-
-@pytest.mark.parametrize("eyes", EYES)
-@pytest.mark.parametrize("theme", THEMES)
-def test_outcomes_and_work__differ_to_all_eyes(theme, eyes):
-    for one, other in (("huge", "fallback"), ("used", "migrate")):
-        assert distance(THEMES[theme][one], THEMES[theme][other], EYES[eyes]) >= APART, (one, other)
-
-
-@pytest.mark.parametrize("eyes", EYES)
-@pytest.mark.parametrize("theme", RAMPS)
-def test_ramp__rises_evenly_to_all_eyes(theme, eyes):
-    steps = [distance(one, other, EYES[eyes]) for one, other in pairwise(ramp(theme, 9))]
-    assert max(steps) < 2.5 * min(steps)

@@ -1,12 +1,10 @@
 """Runs side by side: colours that any eye tells apart, values on common axes, tables; without a browser."""
 
 import re
-from itertools import combinations
 
 import numpy as np
 import pytest
 from bokeh.models import Div, Select
-from colours import EYES, contrast, distance
 from runs import SECOND, counters, zones
 from test_metrics_comparison import run_of
 
@@ -14,7 +12,6 @@ import compactlab as cl
 from compactlab import metrics, schema, texts
 from compactlab.figures import comparison
 from compactlab.figures.aligned import LARGEST, axes_of, columns_of, latencies, zones_of
-from compactlab.figures.look import THEMES
 from compactlab.figures.numbers import numbers_table
 from compactlab.metrics import compare
 from compactlab.metrics.comparison import sides_of
@@ -34,14 +31,6 @@ def cells(text: str) -> list[list[str]]:
     rows = re.findall(r"<tr[^>]*>(.*?)</tr>", text)
     found = (re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows)
     return [[re.sub("<.*?>", "", cell).replace(texts.NO_BREAK, " ") for cell in row] for row in found]
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_sides__are_told_apart_by_any_eye(theme):
-    colours = [THEMES[theme][f"side{k}"] for k in range(6)]
-    assert min(contrast(colour, THEMES[theme]["bg"]) for colour in colours) > 4.4
-    for eyes in EYES.values():
-        assert min(distance(one, other, eyes) for one, other in combinations(colours, 2)) > 10
 
 
 def test_columns__elapsed_time_and_share():

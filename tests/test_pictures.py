@@ -116,7 +116,7 @@ def test_picture__draws_what_the_dashboard_has(tmp_path):
     rates = work(subject_of(run, "light", 2000)).models["source"].data
     pixels = drawn(cl.picture(run, tmp_path / "a.png", view="work"))
     scanned = (pixels == (0xC3, 0xC9, 0xD0)).all(-1)
-    moved = (pixels == (0, 0x8A, 0x63)).all(-1)
+    moved = (pixels == (0, 0x85, 0x60)).all(-1)
     scanned[:170], moved[:170] = False, False  # the key
     heights = [rows.any(1).nonzero()[0] for rows in (scanned | moved, moved)]
     tall, less = (rows.max() - rows.min() + 1 for rows in heights)
