@@ -47,6 +47,6 @@ def efficiency(subject: Subject) -> View | Missing:
         "source": source, "steps": drawn_steps, "y": y_range, "origin": origin, "lacks": told["lacks"], "words": _WORDS,
     }  # fmt: skip
     return View(
-        "efficiency", drawn, cursor, "minmax(88px,.8fr)", models, sheet="pressure",
+        "efficiency", drawn, cursor, "minmax(86px,.8fr)", models, sheet="pressure",
         refine=lambda between: [(source, rates(subject, origin, between, PARTS))],
     )  # fmt: skip

@@ -93,7 +93,7 @@ def score(subject: Subject) -> View | Missing:
         "node_of": [sorted(set(nodes)).index(node) for node in nodes], "nodes": len(set(nodes)),
     }  # fmt: skip
     return View(
-        "score", drawn, cursor, "minmax(106px,1.1fr)", models, sheet="pressure",
+        "score", drawn, cursor, "minmax(104px,1.1fr)", models, sheet="pressure",
         refine=lambda between: [(told, _columns(subject, between))],
     )  # fmt: skip
 

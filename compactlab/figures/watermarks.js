@@ -50,7 +50,7 @@
       const early = ctx.t < told.t[0] - 1e-9 ? `${text('marks first read at')} ${ctx.clock(told.t[0])}` : text(said);
       words(`${head}<div class="r n"><span><span class=ruler style="width:22px"></span>${text('free')}</span><b>${ctx.memory(free)}</b></div>${rows}`
         + `<div class="m" style="white-space:nowrap">${early}${boost > 0 ? `<br>${text('boosted by')} ${ctx.memory(boost)}` : ''}</div>`
-        + (pcp < 0 || boost > 0 ? '' : `<div class="r n m"><span>${text('per-CPU, not in buddyinfo')}</span><span>${ctx.memory(pcp)}</span></div>`));
+        + (pcp < 0 ? '' : `<div class="r n m"><span>${text('per-CPU, not in buddyinfo')}</span><span>${ctx.memory(pcp)}</span></div>`));
     },
     title: () => text('Free pages and watermarks'),
     table() {

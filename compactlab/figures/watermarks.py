@@ -59,8 +59,9 @@ def watermarks(subject: Subject) -> View | Missing:
         "told": told, "free": free, "lines": lines, "y": y_range, "axis": drawn.yaxis[0], "zones": len(subject.zones),
         "words": _WORDS, "marks": {name: list(look) for name, look in MARKS.items()},
     }  # fmt: skip
+    boosted = any((np.asarray(boost) > 0).any() for boost in told.data["boost"])
     return View(
-        "watermarks", drawn, cursor, "minmax(122px,1.6fr)", models, sheet="pressure",
+        "watermarks", drawn, cursor, f"minmax({138 if boosted else 122}px,1.6fr)", models, sheet="pressure",
         refine=lambda between: [(told, _columns(subject, info, between))],
     )  # fmt: skip
 
