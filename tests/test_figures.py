@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import runs
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compactlab as cl
@@ -133,6 +133,7 @@ def test_phases__are_told_apart_by_name_and_their_pauses_stay_unnamed():
 # ------------------------------------------------------------------ rows
 
 
+@settings(deadline=None)
 @given(st.integers(3, 400), st.integers(3, 60), st.integers(0, 5))
 def test_frames__thinning_hides_no_extreme(n, bins, seed):
     zones = runs.zones(walk(n, seed), ("DMA32", "Normal"))

@@ -178,6 +178,36 @@ def test_count_blocks__as_counting_each_block(kind, order):
         assert out[block].tolist() == [int((part == each).sum()) for each in range(len(memory.KINDS))]
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from((memory.FREE, memory.ANON, memory.SLAB)), st.integers(0, 4)), max_size=40
+    ),
+    st.integers(1, 3),
+)
+def test_count_frame__as_looking_at_every_page(folios, block_order):
+    kinds, orders = [], []
+    for kind, order in folios:
+        size = 1 << order
+        while len(kinds) % size:  # folios and free blocks are aligned
+            kinds.append(memory.HOLE)
+            orders.append(0)
+        kinds += [kind] * size
+        orders += [order] + [memory.TAIL] * (size - 1)
+    kind, order = np.array(kinds, np.uint8), np.array(orders, np.uint8)
+    blocks = -(-kind.size >> block_order)
+    counts, expected = np.full((2, blocks, len(memory.KINDS)), 7, np.uint16)
+    free, folio = np.zeros((2, blocks), np.uint8)
+    pagemap.count_frame(kind, order, 1 << block_order, counts, free, folio)
+    pagemap.count_blocks(kind, 1 << block_order, expected)
+    assert np.array_equal(counts, expected)
+    for block in range(blocks):
+        here = slice(block << block_order, (block + 1) << block_order)
+        for found, wanted in ((free, [memory.FREE]), (folio, [memory.ANON, memory.FILE])):
+            begin = order[here][np.isin(kind[here], wanted) & (order[here] != memory.TAIL)]
+            assert found[block] == (begin.max() if begin.size else memory.TAIL)
+
+
 def test_read__dumps_of_flags_and_counts(tmp_path):
     words = np.array([word("LRU MMAP ANON"), 0, *[word("BUDDY")] * 4, word("LRU"), 0], "<u8")
     (tmp_path / "kpageflags").write_bytes(words.tobytes())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import inner, jit
+from .jit import inner, integer, jit
 from .memory import (
     ACTIVE,
     ANON,
@@ -195,20 +195,41 @@ def count_blocks(kind: np.ndarray, block_pages: int, out: np.ndarray) -> None:
 
 
 @jit
-def largest_orders(
-    kind: np.ndarray, order: np.ndarray, block_pages: int, free: np.ndarray, folio: np.ndarray
+def count_frame(
+    kind: np.ndarray,
+    order: np.ndarray,
+    block_pages: int,
+    out: np.ndarray,
+    free: np.ndarray,
+    folio: np.ndarray,
 ) -> None:
-    """Give the order of the largest free block and folio that begin in each block of pages; ``TAIL``: none."""
+    """Count the pages of each kind in each block of pages, as `count_blocks`, from free block to folio to page.
+
+    Also gives the order of the largest free block and of the largest movable folio that begin in each block;
+    ``TAIL``: none.
+    """
+    out[:] = 0
     free[:] = TAIL
     folio[:] = TAIL
-    for page in range(kind.size):
+    page = 0
+    while page < kind.size:
         size = order[page]
-        if size == TAIL:
-            continue
+        what = kind[page]
         block = page // block_pages
-        if kind[page] == FREE:
-            if free[block] == TAIL or free[block] < size:
-                free[block] = size
-        elif kind[page] == ANON or kind[page] == FILE:
-            if folio[block] == TAIL or folio[block] < size:
-                folio[block] = size
+        if size != TAIL:
+            if what == FREE:
+                if free[block] == TAIL or free[block] < size:
+                    free[block] = size
+            elif what == ANON or what == FILE:
+                if folio[block] == TAIL or folio[block] < size:
+                    folio[block] = size
+        if size == 0 or size == TAIL:
+            out[block, what] += 1
+            page += 1
+            continue
+        end = min(page + (1 << integer(size)), kind.size)
+        while page < end:
+            stop = min(end, (block + 1) * block_pages)
+            out[block, what] += stop - page
+            page = stop
+            block += 1

@@ -285,7 +285,7 @@ for (const [model, name] of [[zone, 'Zone'], [order, 'Order'], [axis, 'Line up b
   for (const e of viewOf(model)?.shadow_el.querySelectorAll('select,button,[role=slider]') ?? []) e.setAttribute('aria-label', text(name));
 for (const {canvas_view} of scene.views_manager.query((view) => view.canvas_view)) { canvas_view.events_el.tabIndex = -1; canvas_view.events_el.style.outline = 'none'; }
 whenThemeChanges(dress);
-new ResizeObserver(() => later(() => { if (grid.visible) labelsAgain(); })).observe(host);
+new ResizeObserver(() => later(() => { if (host.isConnected && grid.visible) labelsAgain(); })).observe(host);
 function labelsAgain() { if (panels.length) labels(); }
 
 readData(); draw(); dress();

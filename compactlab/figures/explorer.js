@@ -288,6 +288,6 @@ viewOf(tabs).markup_el.addEventListener('keydown', (event) => {
 });
 for (const {canvas_view} of scene.views_manager.query((view) => view.canvas_view)) { canvas_view.events_el.tabIndex = -1; canvas_view.events_el.style.outline = 'none'; }
 whenThemeChanges(dress);
-new ResizeObserver(() => later(() => { select(); move(); })).observe(host);
+new ResizeObserver(() => later(() => { if (host.isConnected) { select(); move(); } })).observe(host);   // also when it is taken off the page
 
 readData(); select(); dress();

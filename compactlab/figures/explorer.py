@@ -375,7 +375,13 @@ def _verdict_zone(subject: Subject, zone: str) -> str:
 
 def _code(views: list[View]) -> str:
     """One script: shared functions, each view's own, and the runtime that ties them to the controls."""
-    parts = [script("format.js"), script("theme.js"), script("play.js"), script("verdict.js"), "const SCRIPTS = {};"]
+    parts = [
+        script("format.js"),
+        script("theme.js"),
+        script("play.js"),
+        script("verdict.js"),
+        "const SCRIPTS = {};",
+    ]
     parts += [f"SCRIPTS.{view.key} = {_expression(script(f'{view.key}.js'))};" for view in views]
     return "\n".join([*parts, script("explorer.js")])
 

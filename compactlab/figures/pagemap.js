@@ -277,6 +277,7 @@
     },
     title: () => text('Pageblock') + 's',
     table() {
+      arrange(); wind(stepAt(ctx.t));
       const rows = [];
       for (let k = 0; k < cells; k++) {
         const s = state[offset + k], pfn = pagesAt(k), name = (way) => m.parts[way].names[Math.min(bits[way](s), m.parts[way].names.length - 1)];

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from ..core.memory import ANON, FILE, FREE, HOLE, PCP, TAIL, UNKNOWN
-from ..core.pagemap import largest_orders
+from ..core.memory import ANON, FILE, FREE, HOLE, KINDS, PCP, TAIL, UNKNOWN
+from ..core.pagemap import count_frame
 from ..schema import NAMES
 from .source import group
 
@@ -163,7 +163,8 @@ def _orders(
             pages[name].to_numpy()[max(skipped, 0) :][: free.size << layout.order]
             for name in ("kind", "order")
         )
-        largest_orders(kind, order, 1 << layout.order, free, folio)
+        counts = np.zeros((free.size, len(KINDS)), np.uint16)
+        count_frame(kind, order, 1 << layout.order, counts, free, folio)
     return free, folio
 
 

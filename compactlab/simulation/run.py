@@ -11,7 +11,7 @@ import xarray as xr
 from .. import schema
 from ..core import memory as m
 from ..core.memory import Memory
-from ..core.pagemap import count_blocks, largest_orders
+from ..core.pagemap import count_frame
 from .build import PAGE_FIELDS, Budgets, first_page
 from .costs import CostModel
 from .zone import Zone
@@ -70,9 +70,8 @@ class Samples:
         compactor, block = self.memory.control[control], self.memory.block
         counts = np.zeros((block.size, len(m.KINDS)), np.uint16)
         size = 1 << self.zones[0].pageblock_order
-        count_blocks(self._pages("kind"), size, counts)
         free_order, folio_order = np.zeros((2, block.size), np.uint8)
-        largest_orders(self._pages("kind"), self._pages("order"), size, free_order, folio_order)
+        count_frame(self._pages("kind"), self._pages("order"), size, counts, free_order, folio_order)
         active = bool(compactor["active"])
         frame = dict(
             elapsed=self.elapsed,
