@@ -74,7 +74,7 @@ class CompactionLab(ipywidgets.VBox):
         sysctls: Sysctls | None = None,
         seed: int = 0,
         theme: str = "auto",
-        height: int = 560,
+        height: int = 620,
         **unknown: Any,
     ) -> None:
         if unknown:

@@ -60,7 +60,7 @@ class WhatIf(ipywidgets.VBox):
         recording: xr.DataTree | str | None = None,
         *,
         theme: str = "auto",
-        height: int = 560,
+        height: int = 620,
         **unknown: Any,
     ) -> None:
         if unknown:

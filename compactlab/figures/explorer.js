@@ -69,7 +69,7 @@ const ctx = {
   range: () => [x_range.start, x_range.end],
   end: () => S.end,
   around: () => [ctx.t, Math.max(ctx.t, ctx.seconds(slider.value + slider.step))],
-  pixels: () => shown().find((part) => part.figure?.xaxis?.[0]?.visible)?.plot?.frame?.bbox?.width || 880,
+  pixels: () => shown().find((part) => part.cursor && part.plot?.frame)?.plot.frame.bbox.width || 880,
   send: (message) => scene.compactlab_send?.(message),
   live: S.live,
   view: viewOf, writer,

@@ -50,6 +50,7 @@ def rows_sheet(
     grid = GridBox(
         children=cells, rows=tracks, cols=[f"{GUTTER}px", "minmax(0,1fr)"], sizing_mode="stretch_both",
         spacing=(3, 0), name=f"sheet {key}", visible=False,
+        styles={"min-height": "0", "overflow": "hidden auto"},  # rather than cover the controls where it is low
     )  # fmt: skip
     return grid, [time_axis(drawn[-1], subject)] if drawn else []
 
