@@ -210,7 +210,7 @@ def known_errors(folder: Path) -> dict[str, object]:
             kinds.setdefault(kind, []).append(errors)
             each[name] = {"kind": kind, "errors": {key: round(value, 6) for key, value in errors.items()}}
     return {
-        "command": "python -m benchmarks.fidelity --write",
+        "command": "python -m benchmarks.fidelity --write --recordings GROUNDTRUTH",
         "date": datetime.date.today().isoformat(),
         "kinds": {
             kind: {"recordings": len(found), "errors": _within(found)} for kind, found in kinds.items()
