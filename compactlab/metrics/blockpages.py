@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
 import xarray as xr
 
@@ -33,11 +35,10 @@ class BlockPages:
         self.size = 1 << self._order
         self._keyframes = self._pages["elapsed"].to_numpy()
         self._first_pfn = self._pages["first_pfn"].to_numpy()
-        elapsed = run["events"]["elapsed"].to_numpy() if moved is not None else np.zeros(0, np.int64)
-        page, self._at, self._out = single_pages(moved, elapsed)
-        by_block = np.lexsort((self._at, page >> self._order))
-        self._page, self._at, self._out = page[by_block], self._at[by_block], self._out[by_block]
-        self._block = self._page >> self._order
+        self._elapsed = run["events"]["elapsed"].to_numpy() if moved is not None else np.zeros(0, np.int64)
+        page, event, out = single_pages(moved)
+        by_block = np.argsort(page >> self._order, kind="stable")  # they come in the order of events
+        self._page, self._event, self._out = page[by_block], event[by_block], out[by_block]
 
     def at(self, start_pfn: int, elapsed: int) -> tuple[np.ndarray, int]:
         """States of the pages of one pageblock.
@@ -56,11 +57,20 @@ class BlockPages:
         """
         keyframe = max(int(np.searchsorted(self._keyframes, elapsed, "right")) - 1, 0)
         states = self._mapped(keyframe, start_pfn)
-        block = start_pfn >> self._order
-        some = slice(*np.searchsorted(self._block, (block, block + 1)))
-        since = (self._at[some] > self._keyframes[keyframe]) & (self._at[some] <= elapsed)
+        some = slice(*self._of_block(start_pfn >> self._order))
+        at = self._elapsed[self._event[some]]
+        since = np.flatnonzero((at > self._keyframes[keyframe]) & (at <= elapsed))
+        since = since[np.argsort(at[since], kind="stable")]
         states[self._page[some][since] - start_pfn] = np.where(self._out[some][since], MOVED_OUT, MOVED_IN)
         return states, int(self._keyframes[keyframe])
+
+    def _of_block(self, block: int) -> tuple[int, int]:
+        """Where the changes of one pageblock begin and end."""
+        low, high = (
+            bisect_left(self._page, each, key=lambda page: int(page) >> self._order)
+            for each in (block, block + 1)
+        )
+        return low, high
 
     def _mapped(self, keyframe: int, start_pfn: int) -> np.ndarray:
         """States in one page map; pages it does not cover are holes."""
@@ -74,23 +84,38 @@ class BlockPages:
         return states
 
 
-def single_pages(moved: xr.Dataset | None, elapsed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Moves page by page, each told at both ends.
+def single_pages(moved: xr.Dataset | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Moves page by page, each told at both ends: all that were moved out, then all that were moved in.
 
     Returns
     -------
-        Page frame number, moment (ns), and whether the page was moved out (else in); each (change,).
+        Page frame number and event, in as few bytes as hold them, and whether the page was moved out (else in);
+        each (change,).
     """
     if moved is None or not moved.sizes["move"]:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool)
-    size = 1 << moved["order"].to_numpy()
-    within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-    source, target = (
-        np.repeat(moved[name].to_numpy(), size) + within for name in ("source_pfn", "target_pfn")
-    )
-    at = np.repeat(elapsed[moved["event"].to_numpy()], size)
-    out = np.repeat([True, False], source.size)
-    return np.concatenate([source, target]), np.concatenate([at, at]), out
+        return np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, bool)
+    source, target = (_every_page(moved, name) for name in ("source_pfn", "target_pfn"))
+    event = np.repeat(moved["event"].to_numpy().astype(np.int32), 1 << moved["order"].to_numpy())
+    return np.concatenate([source, target]), np.tile(event, 2), np.repeat([True, False], source.size)
+
+
+def _every_page(moved: xr.Dataset, name: str) -> np.ndarray:
+    """All page frame numbers of folios that begin at those of one end."""
+    pfn, order = moved[name].to_numpy(), moved["order"].to_numpy()
+    pfn = pfn.astype(np.int32 if pfn.max(initial=0) < 1 << 30 else np.int64)
+    if not order.any():
+        return pfn
+    size = 1 << order
+    return np.repeat(pfn, size) + within(size).astype(pfn.dtype)
+
+
+def within(size: np.ndarray) -> np.ndarray:
+    """Positions in each of several runs, one after the other.
+
+    >>> within(np.array([2, 3])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    return np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
 
 
 def _states(kind: np.ndarray, order: np.ndarray, flags: np.ndarray) -> np.ndarray:

@@ -82,7 +82,7 @@ class Layout:
         start = blocks["start_pfn"].to_numpy()
         self.order = order
         self.zones = [str(name) for name in dict.fromkeys(labels.tolist()) if name]
-        self.cell_of = np.full(start.size, -1)
+        self.cell_of = np.full(start.size, -1, np.int32)
         self.first_block = int(start[0]) >> order
         bounds, starts, pages = [0], [], []
         for name in self.zones:
@@ -111,7 +111,9 @@ class Layout:
         """Cells of page frame numbers, -1 outside."""
         block = (pfn >> self.order) - self.first_block
         known = (block >= 0) & (block < self.cell_of.size)
-        return np.where(known, self.cell_of[np.where(known, block, 0)], -1)
+        cells = self.cell_of[np.where(known, block, 0)]
+        cells[~known] = -1
+        return cells
 
 
 def counted(run: xr.DataTree, blocks: xr.Dataset, frame: int, layout: Layout) -> Cells:

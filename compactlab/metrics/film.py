@@ -14,7 +14,7 @@ import xarray as xr
 
 from ..core.memory import FREE, TAIL
 from ..schema import NO_INTEGER, pageblock_order
-from .blockpages import single_pages
+from .blockpages import single_pages, within
 from .cells import Cells, Layout, counted, keyframe_at
 from .moves import STEPS, compaction_steps, moves
 from .source import group
@@ -99,7 +99,7 @@ def film(run: xr.DataTree, steps: int = MOST_STEPS, moved: xr.Dataset | None = N
     events = group(run, "events")
     given = _given(group(run, "allocations"), order)
     told = _steps(blocks, events, given, layout)
-    changes = _changes(run, blocks, moved, given, events, layout, told)
+    changes = _changes(run, blocks, moved, given, layout, told)
     return _thinned(layout, told, changes, steps, "frames" if moved is None else str(moved.attrs["from"]))
 
 
@@ -201,28 +201,16 @@ def _scanners(what: np.ndarray, pfns: dict[str, np.ndarray]) -> tuple[np.ndarray
 
 
 def _changes(
-    run: xr.DataTree, blocks: xr.Dataset, moved: xr.Dataset | None, given: xr.Dataset | None,
-    events: xr.Dataset | None, layout: Layout, told: dict[str, np.ndarray],
+    run: xr.DataTree, blocks: xr.Dataset, moved: xr.Dataset | None, given: xr.Dataset | None, layout: Layout,
+    told: dict[str, np.ndarray],
 ) -> tuple[np.ndarray, list[np.ndarray]]:  # fmt: skip
     """The first picture, and (step, cell, flip, role) of all changes, in order."""
-    elapsed = events["elapsed"].to_numpy() if events is not None else np.zeros(0, np.int64)
-    pages, _at, out = single_pages(moved, elapsed)
-    step = np.zeros(0, np.int64)
-    if moved is not None:
-        event = np.repeat(moved["event"].to_numpy(), 1 << moved["order"].to_numpy())
-        step = np.tile(_step_of(event, told, told["what"] < FRAME), 2)
-    role = np.where(out, SOURCE, TARGET)
-    if given is not None:
-        size = 1 << given["order"].to_numpy()
-        within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-        pages = np.append(pages, np.repeat(given["pfn"].to_numpy(), size) + within)
-        got = _step_of(np.arange(size.size), told, told["what"] == ALLOCATED)
-        step, role = np.append(step, np.repeat(got, size)), np.append(role, np.full(within.size, GIVEN))
+    pages, role, step = _page_changes(moved, given, told)
     cells = layout.cells_of(pages)
-    kept = (cells >= 0) & (step >= 0)
-    pages, role, cells, step = pages[kept], role[kept], cells[kept], step[kept]
+    if not (inside := (cells >= 0) & (step >= 0)).all():
+        pages, role, cells, step = (each[inside] for each in (pages, role, cells, step))
     ordered = np.argsort(step, kind="stable")
-    pages, role, cells, step = pages[ordered], role[ordered], cells[ordered], step[ordered]
+    pages, role, cells, step = (each[ordered] for each in (pages, role, cells, step))
     frames = np.flatnonzero(told["what"] == FRAME)
     state = counted(run, blocks, int(told["source"][frames[0]]), layout)
     initial = code = state.codes()
@@ -258,15 +246,28 @@ def _changes(
     return initial, [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
-def _step_of(event: np.ndarray, told: dict[str, np.ndarray], among: np.ndarray) -> np.ndarray:
-    """Step of each event or request, -1 if it is none."""
-    of_events = np.flatnonzero(among)
-    if not of_events.size:
-        return np.full(event.size, -1)
-    by_event = np.argsort(told["source"][of_events])
-    known = told["source"][of_events][by_event]
-    at = np.minimum(np.searchsorted(known, event), known.size - 1)
-    return np.where(known[at] == event, of_events[by_event][at], -1)
+def _page_changes(
+    moved: xr.Dataset | None, given: xr.Dataset | None, told: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pages that are moved out or in, or allocated; why (a role), and in which step, -1 in none."""
+    pages, event, out = single_pages(moved)
+    step = _steps_by_source(told, told["what"] < FRAME)[event]
+    role = np.where(out, np.int8(SOURCE), np.int8(TARGET))
+    if given is None:
+        return pages, role, step
+    size = 1 << given["order"].to_numpy()
+    got = np.repeat(given["pfn"].to_numpy(), size) + within(size)
+    when = np.repeat(_steps_by_source(told, told["what"] == ALLOCATED)[: size.size], size)
+    return np.append(pages, got), np.append(role, np.full(got.size, GIVEN, np.int8)), np.append(step, when)
+
+
+def _steps_by_source(told: dict[str, np.ndarray], among: np.ndarray) -> np.ndarray:
+    """Step of each event or request, by its number; -1 if it is none."""
+    steps = np.flatnonzero(among)
+    source = told["source"][steps]
+    found = np.full(source.max(initial=-1) + 1, -1, np.int32)
+    found[source] = steps
+    return found
 
 
 def _moved_between(
@@ -282,7 +283,7 @@ def _moved_between(
     row_cell, row_step = rows >> 32, rows & 0xFFFFFFFF
     begins = np.flatnonzero(np.diff(row_cell, prepend=-1))
     lengths = np.diff(np.append(begins, rows.size))
-    gains = np.where(role == SOURCE, 1, -1)
+    gains = np.where(role == SOURCE, np.int8(1), np.int8(-1))
     kind, first_pfn = _mapped(run, elapsed)
     came = np.zeros(0, np.int64)
     if kind is not None:  # a target that was not free then, but in a per-CPU list, became so unseen
