@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import numpy as np
 import xarray as xr
-from scipy.stats import bootstrap
 
 RESAMPLES = 2000
 BOUNDS = ("low", "median", "high")
@@ -80,6 +79,8 @@ def _interval(values: np.ndarray, confidence: float) -> tuple[float, float, floa
         return np.nan, median, np.nan
     if np.ptp(values) == 0:
         return median, median, median
+    from scipy.stats import bootstrap  # loads in a second, and 60 MB; only intervals need it
+
     low, high = bootstrap(
         (values,),
         np.median,
