@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -158,6 +160,12 @@ def test_picture__a_saved_simulation(simulated, tmp_path):
         cl.picture(run, tmp_path / f"{k}.png", view="overview").read_bytes() for k, run in enumerate((simulated, again))
     )  # fmt: skip
     assert one == other
+
+
+def test_matplotlib__loads_for_pictures_only():
+    program = "import sys, compactlab.figures, compactlab.player, compactlab.dashboards; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False"]
 
 
 # ------------------------------------------------------------------ SVG
