@@ -182,6 +182,15 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
     return np.array([row[name] for row in rows])
 
 
+def _taken(rows: Sequence[dict[str, Any]], name: str) -> np.ndarray:
+    """One large quantity of all samples, taken out of them: there is no room to hold it twice."""
+    first = rows[0][name]
+    column = np.empty((len(rows), *first.shape), first.dtype)
+    for at, row in enumerate(rows):
+        column[at] = row.pop(name)
+    return column
+
+
 def _clock(dim: str, moments: np.ndarray) -> dict[str, Any]:
     return {"time": (dim, moments), "elapsed": (dim, moments)}
 
@@ -378,13 +387,14 @@ def _moves(memory: Memory, first_pfn: int, place: np.ndarray) -> xr.Dataset | No
     told = within < batches.size
     if not told.any():
         return None
-    source, target, order = kept[told].T.astype(np.int64)
+    source, target, order = kept[told].T
+    pfn = np.int32 if first_pfn + memory.page.size < 1 << 31 else np.int64
     return xr.Dataset(
         {
-            "event": ("move", place[batches[within[told]]]),
-            "source_pfn": ("move", source + first_pfn),
-            "target_pfn": ("move", target + first_pfn),
-            "order": ("move", order),
+            "event": ("move", place[batches[within[told]]].astype(np.int32)),
+            "source_pfn": ("move", source + pfn(first_pfn)),
+            "target_pfn": ("move", target + pfn(first_pfn)),
+            "order": ("move", order.astype(np.int32)),
         }
     )
 
@@ -410,7 +420,7 @@ def _pageblocks(samples: Samples) -> xr.Dataset | None:
                 each: (("frame", "pageblock"), _column(frames, each))
                 for each in ("free_order", "folio_order")
             },
-            "nr_pages": (("frame", "pageblock", "kind"), _column(frames, "nr_pages")),
+            "nr_pages": (("frame", "pageblock", "kind"), _taken(frames, "nr_pages")),
         },
         {**_clock("frame", _column(frames, "elapsed")), "kind": ("kind", np.array(m.KINDS, object))},
     )
@@ -424,7 +434,7 @@ def _pages(samples: Samples) -> xr.Dataset | None:
         {
             "name": ("keyframe", np.array([each["name"] for each in keyframes], object)),
             "first_pfn": ("keyframe", _column(keyframes, "first_pfn")),
-            **{each: (("keyframe", "pfn"), _column(keyframes, each)) for each in PAGE_FIELDS},
+            **{each: (("keyframe", "pfn"), _taken(keyframes, each)) for each in PAGE_FIELDS},
         },
         _clock("keyframe", _column(keyframes, "elapsed")),
     )
