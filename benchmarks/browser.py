@@ -1,4 +1,7 @@
-"""The Explorer in Chromium, live in JupyterLab and as a file: first picture, frames while playing, size."""
+"""The Explorer in Chromium, live in JupyterLab and as a file: first picture, frames while playing, cursor, size.
+
+``python -m benchmarks.browser`` prints all of it, and what memory a scene takes.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 
+import xarray as xr
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import compactlab
 
-from . import loop
-from .table import Row
+from . import loop, memory
+from .table import Row, lines
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))  # the eyes of the browser tests
 from harness import CHROMIUM_OPTIONS, EYES, KERNEL_IDLE, Eyes, Lab
@@ -26,7 +30,9 @@ N_SNAPSHOTS = 100_000
 REPEATS = 3
 SECONDS = 3  # of playing, each time
 SIZE = {"width": 1280, "height": 720}
-FIRST_PICTURE, FRAMES, BYTES = "at most 3 s", "at least 30", "at most 6 MB"
+WINDOWS, WINDOW = 5, 2  # of playing on each sheet; seconds
+MOVES = 20  # of the cursor on each sheet
+FIRST_PICTURE, FRAMES, BYTES, CURSOR = "at most 3 s", "at least 30", "at most 6 MB", "at most 100 ms"
 
 # Milliseconds since the page began, once there is a picture: no plot waits, and the verdict is written.
 _PAINTED = f"""() => {{ {EYES};
@@ -40,10 +46,25 @@ _RUN_SECOND_CELL = """() => {
   app.commands.execute('notebook:run-cell');
   return began;
 }"""
+# Milliseconds from the cursor's new place to the picture that shows it: until no plot paints in three frames.
+_MOVED = """new Promise((resolve) => {
+  const slider = eyes.model('frame'), before = eyes.paints.length, began = performance.now();
+  let seen = before, quiet = 0, shown = began;
+  slider.value = given;
+  const look = (now) => {
+    if (eyes.paints.length > seen || now === undefined) { seen = eyes.paints.length; quiet = 0; shown = performance.now(); } else quiet += 1;
+    if (quiet < 3) requestAnimationFrame(look); else resolve(shown - began);
+  };
+  requestAnimationFrame(() => look());
+})"""
+_MAP, _REQUESTS = (
+    f"compactlab.datasets.load({name!r})" for name in ("page-map-compaction", "page-map-direct")
+)
+"""Two machines of 24 GiB; the second has what the first has not: requests, and what they spent their time on."""
 
 
 def rows() -> list[Row]:
-    """Measure both runs, each as a file and live."""
+    """Measure three runs, each as a file and live; the last one sheet by sheet."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         text = folder / "loop.txt"
@@ -51,14 +72,65 @@ def rows() -> list[Row]:
         runs = {
             f"loop of {N_SNAPSHOTS:,} snapshots": f"compactlab.read({str(text)!r})",
             "whole-story, all views": "compactlab.datasets.load('whole-story')",
+            "24 GiB, page by page": _MAP,
         }
         chromium = stack.enter_context(_chromium())
         lab = stack.enter_context(Lab(folder).running())
-        return [
+        found = [
             row
             for task, source in runs.items()
             for row in (*_of_file(chromium, folder, task, source), *_of_lab(chromium, lab, task, source))
         ]
+        seen: set[tuple[str, str]] = set()
+        for source in (_MAP, _REQUESTS):
+            for way, page in _both_ways(chromium, folder, lab, source):
+                found += _of_sheets(page, way, seen)
+        return found
+
+
+def _both_ways(chromium: Browser, folder: Path, lab: Lab, source: str) -> Iterator[tuple[str, Page]]:
+    """Pages that show a run, from a file and live."""
+    for way in ("file", "JupyterLab"):
+        context = chromium.new_context(viewport=SIZE)
+        page = context.new_page()
+        if way == "file":
+            with redirect_stdout(None):
+                compactlab.render(_run(source), folder / "sheets.html")
+            page.goto((folder / "sheets.html").as_uri())
+        else:
+            lab.open(page, lab.write("sheets.ipynb", f"import compactlab\ncompactlab.Explorer({source})"))
+        _when_painted(page)
+        yield way, page
+        context.close()
+
+
+def _of_sheets(page: Page, way: str, seen: set[tuple[str, str]]) -> list[Row]:
+    """Frames while compaction plays, and the way of the cursor, on every sheet with pictures not seen before."""
+    eyes = Eyes(page)
+    found = []
+    for sheet in eyes("eyes.all('[data-sheet]').map((tab) => tab.dataset.sheet)"):
+        eyes("(eyes.all(`[data-sheet=${given}]`)[0].click(), 0)", sheet)
+        page.wait_for_timeout(1000)
+        eyes("eyes.count_paints()")
+        places = [(37 * k) % 1000 for k in range(1, MOVES + 1)]
+        moves = [float(eyes(_MOVED, place)) for place in places]
+        if not eyes("eyes.paints.length") or (sheet, way) in seen:
+            continue
+        seen.add((sheet, way))
+        eyes("(eyes.all('button').find((b) => b.ariaLabel === 'Next compaction').click(), 0)")
+        eyes("(eyes.model('speed').value = '60', eyes.model('play').active = true, 0)")
+        frames = [eyes.painted_per_second(WINDOW) for _ in range(WINDOWS)]
+        eyes("(eyes.model('play').active = false, 0)")
+        spread = [f"{min(values):.0f} to {max(values):.0f}" for values in (frames, moves)]
+        found += [
+            Row(f"playing, sheet {sheet}", way, statistics.median(frames), "frames/s", f"{FRAMES}; {spread[0]}"),
+            Row(f"moving the cursor, sheet {sheet}", way, statistics.median(moves), "ms", f"{CURSOR}; {spread[1]}"),
+        ]  # fmt: skip
+    return found
+
+
+def _run(source: str) -> xr.DataTree:
+    return eval(source, {"compactlab": compactlab})  # noqa: S307  (the sources in this file)
 
 
 @contextmanager
@@ -72,7 +144,7 @@ def _chromium() -> Iterator[Browser]:
 
 def _of_file(chromium: Browser, folder: Path, task: str, source: str) -> list[Row]:
     """Measure from the run in memory: draw, pack, write, open."""
-    run = eval(source, {"compactlab": compactlab})  # noqa: S307  (the two sources above)
+    run = _run(source)
     path = folder / "report.html"
 
     def first(page: Page) -> float:
@@ -127,3 +199,7 @@ def _measured(chromium: Browser, first: Callable[[Page], float]) -> tuple[float,
 
 def _when_painted(page: Page) -> float:
     return float(page.wait_for_function(_PAINTED, polling="raf", timeout=60_000).json_value())
+
+
+if __name__ == "__main__":
+    print("\n".join(lines([*rows(), *memory.rows()])))
