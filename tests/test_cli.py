@@ -191,27 +191,6 @@ def test_lab__printed_address_opens_the_first_notebook(tmp_path):
         lab.stdout.close()
 
 
-def test_render__writes_pictures_of_a_saved_run(tmp_path):
-    compactlab.save(datasets.load("healthy"), tmp_path / "run.nc")
-    for name, kind in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.gif", b"GIF8")):
-        options = ("--view", "contiguity", "--zone", "Normal", "--order", 4, "--theme", "dark", "--at", "50%")
-        done = run("render", tmp_path / "run.nc", "-o", tmp_path / name, *options)
-        assert done.returncode == 0, done.stderr
-        content = (tmp_path / name).read_bytes()
-        assert content.startswith(kind)
-        assert f"{name}: {len(content) / 1e6:.2f}\u00a0MB" in done.stdout
-    assert "0/Normal, order 4 (64\u00a0KiB)" in (tmp_path / "a.svg").read_text()
-
-
-def test_render__tells_which_views_there_are(tmp_path):
-    done = run("render", "healthy", "-o", tmp_path / "a.png", "--view", "page-map")
-    assert done.returncode == 1
-    assert "did you mean 'pagemap'? There are overview, contiguity," in done.stderr
-    done = run("render", "healthy", "-o", tmp_path / "a.html", "--at", "3")
-    assert done.returncode == 1
-    assert "a page holds all views and moments" in done.stderr
-
-
 def test_simulate__writes_a_run_that_can_be_read(tmp_path):
     done = run(
         *("simulate", "--zone", "64 MiB", "--start", "scattered", "--workload", "huge_faults", "faults=8"),
