@@ -12,6 +12,7 @@ if [ -n "$missing" ]; then
     $as_root apt-get update -q
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
 fi
+[ -d /sys/kernel/debug/extfrag ] || $([ "$(id -u)" = 0 ] || echo sudo -n) mount -t debugfs none /sys/kernel/debug || true  # the kernel's own indices
 CHROMIUM=$(browser)
 export CHROMIUM COMPACTLAB_REQUIRE_BROWSER=1 JUPYTER_PLATFORM_DIRS=1
 
