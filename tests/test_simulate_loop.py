@@ -211,7 +211,9 @@ def test_simulate__a_block_given_to_a_reserve_is_not_free(machines):
     # Above order 3 a block comes straight from the free lists; small pageblocks, so that a hundredth holds one.
     zone = Zone(pages=1 << 15, pageblock_order=6)
     filled = workloads.fragment(free=0.03, target=0.3, order=4)
-    run = cl.simulate(zone, workloads.sequence(filled, workloads.network_bursts(order=4, share=0.1, bursts=3)))
+    run = cl.simulate(
+        zone, workloads.sequence(filled, workloads.network_bursts(order=4, share=0.1, bursts=3))
+    )
     check_run(run, machines[0])
     highatomic = run["migratetypes"].nr_pageblocks.sel(migratetype="HighAtomic")
     assert highatomic.max() > 0

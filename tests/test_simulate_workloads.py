@@ -140,7 +140,17 @@ def test_chunks__are_the_same_for_the_same_seed(workload):
     "name",
     sorted(
         set(workloads.__all__)
-        - {"CURVES", "idle", "replay", "beside", "sequence", "punch", "huge_faults", "contig_ranges", "compact_memory"}
+        - {
+            "CURVES",
+            "idle",
+            "replay",
+            "beside",
+            "sequence",
+            "punch",
+            "huge_faults",
+            "contig_ranges",
+            "compact_memory",
+        }
     ),
 )
 def test_chunks__differ_for_another_seed(name):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-
 import numpy as np
 import xarray as xr
 
@@ -30,15 +28,22 @@ class BlockPages:
     """
 
     def __init__(self, run: xr.DataTree, moved: xr.Dataset | None) -> None:
-        self._pages = run["pages"].to_dataset()
+        pages = run["pages"].to_dataset()
+        self._kind, self._orders, self._flags = (
+            pages[name].to_numpy() for name in ("kind", "order", "flags")
+        )
         self._order = pageblock_order(run) or 9
         self.size = 1 << self._order
-        self._keyframes = self._pages["elapsed"].to_numpy()
-        self._first_pfn = self._pages["first_pfn"].to_numpy()
+        self._keyframes = pages["elapsed"].to_numpy()
+        self._first_pfn = pages["first_pfn"].to_numpy()
         self._elapsed = run["events"]["elapsed"].to_numpy() if moved is not None else np.zeros(0, np.int64)
         page, event, out = single_pages(moved)
         by_block = np.argsort(page >> self._order, kind="stable")  # they come in the order of events
         self._page, self._event, self._out = page[by_block], event[by_block], out[by_block]
+        block = self._page >> self._order
+        self._first_block = int(block[0]) if block.size else 0
+        blocks = int(block[-1]) - self._first_block + 1 if block.size else 0
+        self._begins = np.searchsorted(block, self._first_block + np.arange(blocks + 1))
 
     def at(self, start_pfn: int, elapsed: int) -> tuple[np.ndarray, int]:
         """States of the pages of one pageblock.
@@ -57,28 +62,23 @@ class BlockPages:
         """
         keyframe = max(int(np.searchsorted(self._keyframes, elapsed, "right")) - 1, 0)
         states = self._mapped(keyframe, start_pfn)
-        some = slice(*self._of_block(start_pfn >> self._order))
+        some = self._of_block(start_pfn >> self._order)
         at = self._elapsed[self._event[some]]
         since = np.flatnonzero((at > self._keyframes[keyframe]) & (at <= elapsed))
         since = since[np.argsort(at[since], kind="stable")]
         states[self._page[some][since] - start_pfn] = np.where(self._out[some][since], MOVED_OUT, MOVED_IN)
         return states, int(self._keyframes[keyframe])
 
-    def _of_block(self, block: int) -> tuple[int, int]:
-        """Where the changes of one pageblock begin and end."""
-        low, high = (
-            bisect_left(self._page, each, key=lambda page: int(page) >> self._order)
-            for each in (block, block + 1)
-        )
-        return low, high
+    def _of_block(self, block: int) -> slice:
+        """Changes of the pages of one pageblock."""
+        at = block - self._first_block
+        return slice(*self._begins[at : at + 2]) if 0 <= at < self._begins.size - 1 else slice(0, 0)
 
     def _mapped(self, keyframe: int, start_pfn: int) -> np.ndarray:
         """States in one page map; pages it does not cover are holes."""
         begin = start_pfn - int(self._first_pfn[keyframe])
         some = slice(max(begin, 0), max(begin + self.size, 0))
-        kind, order, flags = (
-            self._pages[name].to_numpy()[keyframe, some] for name in ("kind", "order", "flags")
-        )
+        kind, order, flags = (each[keyframe, some] for each in (self._kind, self._orders, self._flags))
         states = np.zeros(self.size, np.uint8)
         states[max(-begin, 0) : max(-begin, 0) + kind.size] = _states(kind, order, flags)
         return states
