@@ -209,7 +209,7 @@
       if (!found) {
         image.fill(page.begin);
         const held = Array.from(A.samples, (s) => ctx.count(s / A.block_pages)).join(', ');
-        const why = pfn === null ? (side && pinned !== null ? '' : text('no page is known to have moved'))
+        const why = pfn === null ? (side && pinned !== null ? '' : text(at >= 0 && F.moved[at] > 0 ? 'which pages moved was not kept' : 'no page has moved yet'))
           : ctx.live ? text('asking …') : `${text('pages not kept here; kept:')} ${held}`;
         writers[name](`<h3>${heading}</h3><span class=m style="white-space:normal">${why}</span>`);
       } else {

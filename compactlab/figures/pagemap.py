@@ -67,7 +67,7 @@ _WORDS = {
         "step", "of", "migrate scanner: isolated", "free scanner: isolated", "fast search: isolated", "moved pages:", "failed",
         "compaction begins", "compaction ends", "all pageblocks counted", "a request got a block", "no page map of this zone",
         "pages not kept here; kept:", "as of the page map at", "with what was moved since", "one cell is", "pageblock of", "inferred",
-        "before the first page map", "first page", "asking …", "no page is known to have moved", "pageblocks",
+        "before the first page map", "first page", "asking …", "no page has moved yet", "which pages moved was not kept", "pageblocks",
     )
 }  # fmt: skip
 
