@@ -24,14 +24,25 @@ ruff check
 ruff format --check
 mypy
 lint-imports
-python -m pytest "$@"
+if [ $# -gt 0 ]; then
+    exec python -m pytest "$@"
+fi
+
+# Those in a browser wait a lot: they run beside the others, and are told at the end.
+scratch=$(mktemp -d)
+trap 'kill $! 2>/dev/null || true; rm -rf "$scratch"' EXIT
+python -m pytest -m browser >"$scratch/browser" 2>&1 &
+python -m pytest -m "not browser"
 
 # The jitted core once more: with bounds checked, and as plain Python.
 core="tests/test_readers.py tests/test_readers_damage.py tests/test_readers_notes.py tests/test_metrics_indices.py
     tests/test_readers_pagemap.py tests/test_core_background.py tests/test_core_buddy.py
     tests/test_core_invariants.py tests/test_core_against_slow.py"
 runs="tests/test_simulate_loop.py tests/test_simulate_contig.py"
-cache=$(mktemp -d)
-trap 'rm -rf "$cache"' EXIT
-NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$cache" python -m pytest -q $core $runs
+NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$scratch/numba" python -m pytest -q $core $runs
 NUMBA_DISABLE_JIT=1 python -m pytest -q $core -k "not groundtruth and not map_of_this_machine"
+
+browsed=0
+wait $! || browsed=$?
+cat "$scratch/browser"
+exit $browsed

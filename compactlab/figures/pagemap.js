@@ -171,11 +171,13 @@
   }
 
   // ---- close up
-  let askedAt = 0;
-  function ask(wanted) {
-    const now = performance.now();
-    if (!ctx.live || !wanted.length || now - askedAt < 150) return;
-    askedAt = now;
+  let askedAt = 0, waiting;
+  function ask(wanted) {                 // not more often than answers come; the last question is always asked
+    if (!ctx.live || !wanted.length) return;
+    clearTimeout(waiting);
+    const wait = askedAt + 150 - performance.now();
+    if (wait > 0) { waiting = setTimeout(() => ask(wanted), wait); return; }
+    askedAt = performance.now();
     ctx.send({type: 'pages', start_pfn: wanted, elapsed: Math.round(ctx.t * 1e9)});
   }
   function closeCells() {                // pageblocks to show: the pinned one, or where pages left and arrived last
