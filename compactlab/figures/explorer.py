@@ -176,10 +176,10 @@ def explorer(
         "bindings": [list(binding) for binding in subject.paint.bindings],
         "settings": _settings(subject, theme, live),
     }  # fmt: skip
-    document = Document(title=f"{run.attrs.get('name', _('recording'))} · compactlab")
-    document.add_root(root)
     start = CustomJS(args=arguments, code=_code(views))
     root.tags = [start]  # what only the script knows belongs to the document too
+    document = Document(title=f"{run.attrs.get('name', _('recording'))} · compactlab")
+    document.add_root(root)
     document.js_on_event(DocumentReady, start)
 
     def answer(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 from .. import metrics
+from ..metrics.circumstances import Known
+from ..metrics.verdicts import verdict_numbers
 from .timeline import seconds_of
 from .view import Between, Subject
 
@@ -70,7 +72,8 @@ def _extremes(free: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _verdicts(part: xr.DataTree, orders: list[int]) -> dict[str, np.ndarray]:
     """The verdict's numbers for every order; those that do not depend on the order only once."""
-    per_order = [metrics.browser_numbers(metrics.verdict(part, order, text=False)) for order in orders]
+    known: Known = {}
+    per_order = [metrics.browser_numbers(verdict_numbers(part, order, known=known)) for order in orders]
     columns = {}
     for name in per_order[0]:
         first = per_order[0][name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -29,7 +29,13 @@ class Circumstances(NamedTuple):
     reserved_pages: np.ndarray  # to compaction, which may use CMA
 
 
-def circumstances(run: xr.DataTree, nr_free: xr.DataArray, order: int, migratetype: str) -> Circumstances:
+Known = dict[object, Any]
+"""What was found for one order and holds for the others of the same run."""
+
+
+def circumstances(
+    run: xr.DataTree, nr_free: xr.DataArray, order: int, migratetype: str, known: Known | None = None
+) -> Circumstances:
     """Circumstances of a request for each snapshot and zone of `nr_free`.
 
     Parameters
@@ -42,11 +48,17 @@ def circumstances(run: xr.DataTree, nr_free: xr.DataArray, order: int, migratety
         Requested order.
     migratetype
         Requested type; Movable may use CMA and the zones Movable and HighMem.
+    known
+        Filled here, for calls with other orders of the same snapshots.
     """
+    known = {} if known is None else known
     movable = migratetype == "Movable"
     shut = ("Device",) if movable else ("Device", "Movable", "HighMem")
-    marks = _zoneinfo(run, nr_free, movable)
-    types = _migratetypes(run, nr_free, order)
+    if movable not in known:
+        known[movable] = _zoneinfo(run, nr_free, movable)
+    if "types" not in known:
+        known["types"] = _migratetypes(run, nr_free)
+    marks, types = known[movable], _with_blocks(known["types"], nr_free, order)
     # Pages of each barred type; what migratetypes do not tell zoneinfo may (not of Isolate).
     pages = np.where(types["known"][..., None], types["pages"], marks["pages"])
     barred = np.array([not movable, True, True])
@@ -129,14 +141,14 @@ def _pcp(zoneinfo: xr.Dataset) -> xr.DataArray | None:
     return counts.clip(min=0).sum("cpu").where((counts >= 0).any("cpu"), -1)
 
 
-def _migratetypes(run: xr.DataTree, nr_free: xr.DataArray, order: int) -> dict[str, np.ndarray]:
-    """Per type of BARRED_TYPES (last axis): `blocks` of the order and `pages`; `known`, `age_ms`."""
+def _migratetypes(run: xr.DataTree, nr_free: xr.DataArray) -> dict[str, Any]:
+    """Per type of BARRED_TYPES (last axis): `pages` and `nr_free` as sampled; `known`, `age_ms`."""
     shape = nr_free.shape[:2]
     recorded = group(run, "migratetypes")
     if recorded is None:
         none = np.zeros((*shape, len(BARRED_TYPES)), np.int64)
         known = np.zeros(shape, bool)
-        return {"blocks": none, "pages": none, "censored": none > 0, "known": known, "age_ms": none[..., 0]}
+        return {"nr_free": None, "pages": none, "censored": none > 0, "known": known, "age_ms": none[..., 0]}
     known = _at(recorded.present.any("migratetype"), nr_free, False)
     listed = [name for name in BARRED_TYPES if name in recorded.migratetype.values]
     barred = (
@@ -144,14 +156,20 @@ def _migratetypes(run: xr.DataTree, nr_free: xr.DataArray, order: int) -> dict[s
         .sel(migratetype=listed)
         .reindex(migratetype=list(BARRED_TYPES), fill_value={"nr_free": 0, "censored": False})
     )
-    size = 1 << np.arange(barred.sizes["order"])
-    fits = barred.nr_free.isel(order=slice(order, None))
-    blocks = (fits * size[: fits.sizes["order"]]).sum("order")
-    pages = (barred.nr_free * size).sum("order")
+    pages = (barred.nr_free * (1 << np.arange(barred.sizes["order"]))).sum("order")
     return {
-        "blocks": _at(blocks, nr_free, 0),
+        "nr_free": barred.nr_free,
         "pages": _at(pages, nr_free, 0),
         "censored": _at(barred.censored.any("order"), nr_free, False),
         "known": known,
         "age_ms": np.where(known, _age_ms(recorded, nr_free), 0),
     }
+
+
+def _with_blocks(types: dict[str, Any], nr_free: xr.DataArray, order: int) -> dict[str, Any]:
+    """Add the `blocks` of an order."""
+    if types["nr_free"] is None:
+        return types | {"blocks": types["pages"]}
+    fits = types["nr_free"].isel(order=slice(order, None))
+    blocks = (fits * (1 << np.arange(fits.sizes["order"]))).sum("order")
+    return types | {"blocks": _at(blocks, nr_free, 0)}

@@ -349,16 +349,16 @@ def _free_orders(
     """Largest free block of each row, page by page: a page that moves is free afterwards if it was not, and not if it was."""
     size = 1 << layout.order
     toggled = np.zeros((row_cell.size, size), bool)
-    np.logical_xor.at(toggled, (row_of, pages & (size - 1)), True)
+    toggled[row_of, pages & (size - 1)] = True  # no page moves twice in one step
     begin = layout.start_pfn[row_cell[begins]] - first_pfn
     at = begin[:, None] + np.arange(size)
     inside = (at >= 0) & (at < free.size)
     toggled[begins] ^= free[np.where(inside, at, 0)] & inside
-    # Cumulative within each cell: what was accumulated before it is taken out again.
-    whole = np.logical_xor.accumulate(toggled, axis=0)
-    earlier = np.zeros((begins.size, size), bool)
+    # Cumulative within each cell: what was accumulated before it is taken out again. Eight pages to a byte.
+    whole = np.bitwise_xor.accumulate(np.packbits(toggled, axis=1), axis=0)
+    earlier = np.zeros((begins.size, whole.shape[1]), np.uint8)
     earlier[1:] = whole[begins[1:] - 1]
-    block = whole ^ np.repeat(earlier, lengths, axis=0)
+    block = np.unpackbits(whole ^ np.repeat(earlier, lengths, axis=0), axis=1, count=size).view(bool)
     found = np.where(block.any(axis=1), 0, TAIL).astype(np.uint8)
     for order in range(1, layout.order + 1):
         block = block[:, ::2] & block[:, 1::2]

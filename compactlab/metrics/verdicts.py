@@ -8,7 +8,7 @@ import xarray as xr
 from .. import schema
 from ..core import fragindex
 from . import sentences
-from .circumstances import circumstances
+from .circumstances import Known, circumstances
 from .codes import OUTCOMES, REASON_OUTCOME, REASONS
 from .source import free_blocks, huge_page_order
 
@@ -68,6 +68,17 @@ def verdict(run: xr.DataTree, order: int, migratetype: str | None = None, text: 
     mm/page_alloc.c, __zone_watermark_ok; mm/compaction.c, compaction_suit_allocation_order and
     compaction_suitable; Linux 6.18.
     """
+    result = verdict_numbers(run, order, migratetype)
+    if text:
+        result["text"] = (("time", "zone"), sentences.write(result))
+        result.attrs["answer"] = sentences.answer(result)
+    return result
+
+
+def verdict_numbers(
+    run: xr.DataTree, order: int, migratetype: str | None = None, known: Known | None = None
+) -> xr.Dataset:
+    """Find what `verdict` tells, without the text; ``known`` is kept between the orders of one run."""
     schema.validate(run)
     if not isinstance(order, int | np.integer) or not 0 <= order <= MAX_ORDER:
         raise ValueError(f"order: found {order!r}; expected a whole number, 0 to {MAX_ORDER}")
@@ -77,25 +88,24 @@ def verdict(run: xr.DataTree, order: int, migratetype: str | None = None, text: 
         raise ValueError(
             f"migratetype: found {migratetype!r}; expected 'Unmovable', 'Movable' or 'Reclaimable'"
         )
-    result = _numbers(run, int(order), migratetype, on_pcp=order <= COSTLY_ORDER or order == huge)
+    result = _numbers(run, int(order), migratetype, order <= COSTLY_ORDER or order == huge, known)
     result.attrs = {
         "order": order,
         "migratetype": migratetype,
         "page_size": run.attrs["page_size"],
     }
-    if text:
-        result["text"] = (("time", "zone"), sentences.write(result))
-        result.attrs["answer"] = sentences.answer(result)
     return result
 
 
-def _numbers(run: xr.DataTree, order: int, migratetype: str, on_pcp: bool) -> xr.Dataset:
+def _numbers(
+    run: xr.DataTree, order: int, migratetype: str, on_pcp: bool, known_already: Known | None
+) -> xr.Dataset:
     nr_free, present = free_blocks(run)
     counts = np.ascontiguousarray(nr_free.values, np.int64)
     info = np.empty((4, counts.shape[0] * counts.shape[1]), np.int64)
     fragindex.contig_page_info(counts.reshape(-1, counts.shape[-1]), order, info)
     free, suitable, fragmentation, unusable = info.reshape(4, *counts.shape[:2])
-    known = circumstances(run, nr_free, order, migratetype)
+    known = circumstances(run, nr_free, order, migratetype, known_already)
     usable = np.maximum(suitable - known.barred_blocks, 0)
     largest = _largest_order(present.values, known.managed)
 
