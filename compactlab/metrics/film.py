@@ -355,10 +355,12 @@ def _free_orders(
     inside = (at >= 0) & (at < free.size)
     toggled[begins] ^= free[np.where(inside, at, 0)] & inside
     # Cumulative within each cell: what was accumulated before it is taken out again. Eight pages to a byte.
-    whole = np.bitwise_xor.accumulate(np.packbits(toggled, axis=1), axis=0)
+    whole: np.ndarray = np.bitwise_xor.accumulate(np.packbits(toggled, axis=1), axis=0)
     earlier = np.zeros((begins.size, whole.shape[1]), np.uint8)
     earlier[1:] = whole[begins[1:] - 1]
-    block = np.unpackbits(whole ^ np.repeat(earlier, lengths, axis=0), axis=1, count=size).view(bool)
+    block = np.unpackbits(
+        np.bitwise_xor(whole, np.repeat(earlier, lengths, axis=0)), axis=1, count=size
+    ).view(bool)
     found = np.where(block.any(axis=1), 0, TAIL).astype(np.uint8)
     for order in range(1, layout.order + 1):
         block = block[:, ::2] & block[:, 1::2]
