@@ -11,7 +11,7 @@ import ipywidgets
 from ..figures import comparison
 from ..metrics.comparison import Runs
 from .bridge import BokehBridge, report
-from .explorer import _advice
+from .explorer import option_advice
 
 
 class Compare(ipywidgets.VBox):
@@ -63,7 +63,7 @@ class Compare(ipywidgets.VBox):
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise TypeError(_advice(type(self), next(iter(unknown))))
+            raise TypeError(option_advice(type(self), next(iter(unknown))))
         scene = comparison(
             *sides, names=names, zone=zone, order=order, theme=theme, confidence=confidence, live=True
         )

@@ -59,7 +59,7 @@ class Explorer(ipywidgets.VBox):
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise TypeError(_advice(type(self), next(iter(unknown))))
+            raise TypeError(option_advice(type(self), next(iter(unknown))))
         scene = explorer(run, zone=zone, order=order, theme=theme, bins=bins, live=True)
         scene.root.min_height = height
         self.title, self.note = scene.title, scene.note
@@ -84,7 +84,8 @@ class Explorer(ipywidgets.VBox):
                     self.bridge.error = report(error)
 
 
-def _advice(widget: type, name: str) -> str:
+def option_advice(widget: type, name: str) -> str:
+    """Say that a dashboard has no such option, and which is the nearest it has."""
     known = [option for option in inspect.signature(widget).parameters if option != "unknown"]
     near = difflib.get_close_matches(name, known, 1)
     return f"{widget.__name__}() has no option {name!r}; " + (

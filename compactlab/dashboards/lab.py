@@ -16,7 +16,7 @@ from ..simulation.zone import Zone
 from ..texts import _
 from .compare import Compare
 from .controls import Form
-from .explorer import Explorer, _advice
+from .explorer import Explorer, option_advice
 from .jobs import Job, Task, Work
 
 _KEPT = 8
@@ -78,7 +78,7 @@ class CompactionLab(ipywidgets.VBox):
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise TypeError(_advice(type(self), next(iter(unknown))))
+            raise TypeError(option_advice(type(self), next(iter(unknown))))
         if theme not in ("auto", "light", "dark"):
             raise ValueError(f"theme {theme!r}; expected one of auto, light, dark")
         zone = zone or Zone()

@@ -23,7 +23,7 @@ from ..simulation.zone import Zone
 from ..texts import _
 from .bridge import BokehBridge
 from .controls import STYLE, Entry, number
-from .explorer import _advice
+from .explorer import option_advice
 from .jobs import Job, Task, Work
 
 _GIVEN = "given"
@@ -80,7 +80,7 @@ class Schedule(ipywidgets.VBox):
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise TypeError(_advice(type(self), next(iter(unknown))))
+            raise TypeError(option_advice(type(self), next(iter(unknown))))
         if theme not in ("auto", *THEMES):
             raise ValueError(f"theme: got {theme!r}, expected 'auto', 'light' or 'dark'")
         self._zone = zone if isinstance(zone, Zone) else None

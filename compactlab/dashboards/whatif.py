@@ -17,7 +17,7 @@ from ..simulation.presets import KERNELS, Range, Sysctls
 from ..texts import _
 from .compare import Compare
 from .controls import STYLE, Entry, Settings, number, said
-from .explorer import _advice
+from .explorer import option_advice
 from .jobs import Job, Task, Work
 from .lab import close_all
 
@@ -64,7 +64,7 @@ class WhatIf(ipywidgets.VBox):
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise TypeError(_advice(type(self), next(iter(unknown))))
+            raise TypeError(option_advice(type(self), next(iter(unknown))))
         if theme not in ("auto", "light", "dark"):
             raise ValueError(f"theme {theme!r}; expected one of auto, light, dark")
         names: list[tuple[str, str]] = [(name, name) for name in recordings()]

@@ -146,7 +146,7 @@ def comparison(
     if chosen not in orders:
         raise ValueError(f"order: got {chosen!r}, expected {min(orders)} to {max(orders)}")
     zones = zones_of(told)
-    opened = _opened(zones, first, zone)
+    opened = opened_zone(zones, first, zone)
     axes = axes_of(told, bins)
     main = ColumnDataSource(_columns(told, axes, zones, len(orders)), name="main")
     paint = Paint("dark" if theme == "dark" else "light")
@@ -223,7 +223,8 @@ def _orders(sides: Sequence[Side]) -> list[int]:
     return list(range(max(counts, default=11)))
 
 
-def _opened(zones: list[str], first: xr.DataTree, zone: str | None) -> int:
+def opened_zone(zones: list[str], first: xr.DataTree, zone: str | None) -> int:
+    """Position of the zone to open on: the one asked for, or the first run's largest."""
     if not zones or zones == [LARGEST]:
         return 0
     if zone is None:

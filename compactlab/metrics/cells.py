@@ -81,6 +81,8 @@ class Layout:
         labels = blocks["zone"].to_numpy()
         start = blocks["start_pfn"].to_numpy()
         self.order = order
+        self.pinned: dict[int, np.ndarray] = {}
+        """Pinned folios of each pageblock, by page map; filled when asked."""
         self.zones = [str(name) for name in dict.fromkeys(labels.tolist()) if name]
         self.cell_of = np.full(start.size, -1, np.int32)
         self.first_block = int(start[0]) >> order
@@ -172,11 +174,13 @@ def _orders(
 
 def _pinned(run: xr.DataTree, elapsed: int, layout: Layout) -> np.ndarray:
     """Folios of each pageblock that are pinned, in the last page map before."""
-    found = np.zeros(layout.cell_of.size, np.int64)
     keyframe = keyframe_at(run, elapsed, exact=False)
-    if keyframe is not None:
+    if keyframe is None:
+        return np.zeros(layout.cell_of.size, np.int64)
+    if keyframe not in layout.pinned:  # many frames follow one page map
         pages = run["pages"].to_dataset().isel(keyframe=keyframe)
         pinned = np.flatnonzero(pages["flags"].to_numpy() & _PINNED) + int(pages["first_pfn"])
         block = (pinned >> layout.order) - layout.first_block
-        found += np.bincount(block[(block >= 0) & (block < found.size)], minlength=found.size)
-    return found
+        inside = block[(block >= 0) & (block < layout.cell_of.size)]
+        layout.pinned[keyframe] = np.bincount(inside, minlength=layout.cell_of.size)
+    return layout.pinned[keyframe]

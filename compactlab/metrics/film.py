@@ -16,7 +16,7 @@ from ..core.memory import FREE, TAIL
 from ..schema import NO_INTEGER, pageblock_order
 from .blockpages import single_pages, within
 from .cells import Cells, Layout, counted, keyframe_at
-from .moves import STEPS, compaction_steps, moves
+from .moves import STEPS, compaction_steps, event_numbers, moves
 from .source import group
 
 MOST_STEPS = 20_000
@@ -132,7 +132,7 @@ def _steps(
         names = events["name"].to_numpy()[at]
         what = np.array([STEPS.index(name) for name in names])
         taken, done, failed = (
-            _numbers(events, each, at) for each in ("nr_taken", "nr_migrated", "nr_failed")
+            event_numbers(events, each, at) for each in ("nr_taken", "nr_migrated", "nr_failed")
         )
         kept = ~np.isin(what, (1, 2, 3)) | (taken > 0)
         at, what, taken, done, failed = (each[kept] for each in (at, what, taken, done, failed))
@@ -149,8 +149,8 @@ def _steps(
         )
         columns["number"].append(np.where(what == 4, done, taken).clip(0))
         columns["failed"].append(failed.clip(0))
-        begin, end = (_numbers(events, each, at) for each in ("start_pfn", "end_pfn"))
-        migrate, free = (_numbers(events, each, at) for each in ("migrate_pfn", "free_pfn"))
+        begin, end = (event_numbers(events, each, at) for each in ("start_pfn", "end_pfn"))
+        migrate, free = (event_numbers(events, each, at) for each in ("migrate_pfn", "free_pfn"))
     if given is not None:
         count = given.sizes["allocation"]
         columns["elapsed"].append(given["end"].to_numpy())
@@ -174,10 +174,6 @@ def _steps(
     told["zone"] = np.where(told["migrate_pfn"] >= 0, _carried(told["zone"], told["what"] < FRAME), -1)
     moved = np.where(told["what"] == STEPS.index("mm_compaction_migratepages"), told["number"], 0)
     return told | {"moved": np.cumsum(moved)}
-
-
-def _numbers(events: xr.Dataset, name: str, at: np.ndarray) -> np.ndarray:
-    return events[name].to_numpy()[at] if name in events else np.full(at.size, NO_INTEGER)
 
 
 def _carried(values: np.ndarray, told: np.ndarray) -> np.ndarray:

@@ -63,11 +63,9 @@ def compaction_steps(events: xr.Dataset) -> np.ndarray:
     return np.flatnonzero(np.isin(events["name"].to_numpy().astype(str), STEPS))
 
 
-def _column(events: xr.Dataset, name: str, at: np.ndarray) -> list[int]:
-    if name not in events:
-        return [NO_INTEGER] * at.size
-    found: list[int] = events[name].to_numpy()[at].tolist()
-    return found
+def event_numbers(events: xr.Dataset, name: str, at: np.ndarray) -> np.ndarray:
+    """One field of some events; its missing value where no event has it."""
+    return events[name].to_numpy()[at] if name in events else np.full(at.size, NO_INTEGER)
 
 
 def _inferred(events: xr.Dataset, pages: xr.Dataset) -> Iterator[np.ndarray]:
@@ -82,7 +80,10 @@ def _inferred(events: xr.Dataset, pages: xr.Dataset) -> Iterator[np.ndarray]:
         list(zip(*(events[each].to_numpy()[at] for each in ("role", "cpu") if each in events), strict=True))
         or [()] * at.size
     )
-    numbers = (_column(events, each, at) for each in ("start_pfn", "end_pfn", "nr_taken", "nr_migrated"))
+    numbers = (
+        event_numbers(events, each, at).tolist()
+        for each in ("start_pfn", "end_pfn", "nr_taken", "nr_migrated")
+    )
     source: dict[tuple[object, ...], tuple[int, int]] = {}
     pool: dict[tuple[object, ...], list[np.ndarray]] = {}
     lowest = above = -1

@@ -16,11 +16,11 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from ... import schema, texts
 from ...experiments.policies import clock
 from ...figures.aligned import LARGEST, axes_of, columns_of, latencies, requested, zones_of
-from ...figures.compare import MOST_SIDES
+from ...figures.compare import MOST_SIDES, opened_zone
 from ...figures.fidelity import blocks
 from ...metrics import compare
 from ...metrics.comparison import Runs, Side, sides_of
-from ...metrics.source import find_zone, group, huge_page_order
+from ...metrics.source import huge_page_order
 from ...texts import _
 from .panel import Panel, milliseconds
 from .sheet import KEY_LINE, Sheet, formatted, points, text_width
@@ -77,7 +77,7 @@ def comparison_of(
     first = sides[0].runs[0]
     order = huge_page_order(first) if order is None else order
     zones = zones_of(sides)
-    at = _opened(zones, first, zone)
+    at = opened_zone(zones, first, zone)
     (axis, *_others) = axes_of(sides, BINS)
     assert axis.seconds is not None  # noqa: S101  (the first axis is elapsed time)
     asked = requested(sides, order)
@@ -106,18 +106,6 @@ def comparison_of(
     key: list[Artist] = [_side_line(sheet, side, at) for at, side in enumerate(sides)]
     _stack(sheet, panels, key, top + VerdictBar.height, len(moments) > 1)
     return moments
-
-
-def _opened(zones: list[str], first: xr.DataTree, zone: str | None) -> int:
-    if not zones or zones == [LARGEST]:
-        return 0
-    if zone is None:
-        largest = find_zone(first, None) if group(first, "zones") is not None else zones[0]
-        return zones.index(largest) if largest in zones else 0
-    for at, known in enumerate(zones):
-        if zone in (known, known.partition("/")[2]):
-            return at
-    raise ValueError(f"zone: got {zone!r}, expected one of {', '.join(zones)}")
 
 
 def _side_line(sheet: Sheet, side: Side, at: int) -> Line2D:
