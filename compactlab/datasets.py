@@ -111,6 +111,27 @@ def load(name: str) -> xr.DataTree:
     return read(folder)
 
 
+def program(name: str) -> Path:
+    """Folder of what was recorded of a program: allocations, page contents, page tables; not a run.
+
+    Such a folder has the same ``dataset.json`` as a recording, and a file or script in it that says how
+    it was made.
+
+    Raises
+    ------
+    KeyError
+        If there is none of that name; the message has the names.
+    ValueError
+        If a file is not as it was shipped.
+    """
+    folder = FOLDER / "programs" / name
+    names = sorted(file.parent.name for file in FOLDER.glob("programs/*/dataset.json"))
+    if name not in names:
+        raise _UnknownNameError(f"no program was recorded as {name!r}; there are: {', '.join(names)}")
+    _check(_entry(folder), folder)
+    return folder
+
+
 class _UnknownNameError(KeyError):
     def __str__(self) -> str:  # KeyError would print the quoted sentence
         return str(self.args[0])

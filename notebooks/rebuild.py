@@ -4,7 +4,9 @@
     python notebooks/rebuild.py 01*.ipynb       those named
     python notebooks/rebuild.py --check         write nothing; fail and show what would change
 
-The output of a cell tagged ``this-machine`` depends on where it runs: once there, it is kept.
+The output of a cell tagged ``this-machine`` depends on where it runs, that of a cell tagged ``timing``
+on how fast: ``--check`` runs both and compares neither; a rebuild keeps the first as it was, once there,
+and measures the second anew.
 """
 
 from __future__ import annotations
@@ -29,13 +31,18 @@ FOLDER = Path(__file__).parent
 LIVE = "The live dashboard stands here when this cell is run."
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SECONDS = 120
+NOT_COMPARED = frozenset({"this-machine", "timing"})
 PACKED = re.compile("[A-Za-z0-9+/]{1000,}=*")
 
 
-def rebuilt(path: Path) -> str:
+def rebuilt(path: Path, kept_as_they_were: frozenset[str] = frozenset({"this-machine"})) -> str:
     """Execute a notebook in an empty folder; its text as it should be in the file."""
     notebook = nbformat.read(path, as_version=4)
-    kept = {cell.id: cell.outputs for cell in notebook.cells if _is_of_this_machine(cell) and cell.outputs}
+    kept = {
+        cell.id: cell.outputs
+        for cell in notebook.cells
+        if cell.get("outputs") and kept_as_they_were.intersection(cell.metadata.get("tags", []))
+    }
     with TemporaryDirectory() as folder:
         NotebookClient(
             notebook,
@@ -56,10 +63,6 @@ def rebuilt(path: Path) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
-def _is_of_this_machine(cell: nbformat.NotebookNode) -> bool:
-    return "this-machine" in cell.metadata.get("tags", [])
-
-
 def _without_widget(output: nbformat.NotebookNode) -> None:
     """A widget lives as long as its kernel: leave a line for those who only read."""
     data = output.get("data", {})
@@ -69,7 +72,7 @@ def _without_widget(output: nbformat.NotebookNode) -> None:
 
 def difference(path: Path) -> str:
     """What a rebuild would change, line by line; empty if nothing."""
-    found, expected = _lines(path.read_text(encoding="utf-8")), _lines(rebuilt(path))
+    found, expected = _lines(path.read_text(encoding="utf-8")), _lines(rebuilt(path, NOT_COMPARED))
     lines = difflib.unified_diff(found, expected, "committed", "executed now", "", "", 2, "")
     return "\n".join([path.name, *lines]) if found != expected else ""
 

@@ -12,7 +12,7 @@ from harness import ROOT, Eyes, assert_clean, assert_plays
 from nbconvert import HTMLExporter
 
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-OF_ONE_VERDICT = {"05-five-triggers", "08-recorded-against-simulated"}
+OF_ONE_VERDICT = {"13-five-triggers", "19-recorded-against-simulated"}
 """Notebooks whose first figure has no huge page from begin to end, or shows several runs."""
 
 WANTED_BY_THE_TEMPLATE = {
