@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .simulation.presets import Sysctls
     from .simulation.zone import Zone
     from .store import open, save  # noqa: A004
+    from .texts import language
 
 __version__ = "0.1.0"
 
@@ -61,6 +62,7 @@ _HOME = {
     "compact_zone": "simulation.compact",
     "alloc_contig_range": "simulation.contig",
     "simulate": "simulation.loop",
+    "language": "texts",
 }
 _MODULES = {
     "datasets": "datasets",
@@ -90,6 +92,7 @@ __all__ = [
     "compare",
     "datasets",
     "experiments",
+    "language",
     "metrics",
     "open",
     "picture",

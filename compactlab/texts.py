@@ -9,21 +9,93 @@ from __future__ import annotations
 import gettext
 import math
 import os
+import re
 from pathlib import Path
 
-_CATALOGUE = gettext.translation(
-    "compactlab",
-    Path(__file__).parent / "locale",
-    languages=[os.environ["COMPACTLAB_LANG"]] if os.environ.get("COMPACTLAB_LANG") else None,
-    fallback=True,
-)
-
+LOCALE = Path(__file__).parent / "locale"
 NO_BREAK = "\u00a0"
+
+_SOURCE = "en"
+_current: tuple[str, gettext.NullTranslations] | None = None
+
+
+def language(name: str | None = None) -> str:
+    """Choose or tell the language of figures, dashboards, sentences, exercises and the quiz.
+
+    It holds for what is made from then on: texts are translated where they are used. What was made before
+    keeps its language. Numbers, units and dates are written alike in all languages.
+
+    Parameters
+    ----------
+    name
+        "en", "zh" (also written as in "zh_CN.UTF-8"), or "system": that of the system where there is a
+        catalogue for it, else English. None: change nothing. Before the first choice it is that of the
+        environment variable ``COMPACTLAB_LANG``, or English.
+
+    Returns
+    -------
+        The language chosen now.
+
+    Raises
+    ------
+    ValueError
+        If there is no catalogue for the language.
+
+    Examples
+    --------
+    >>> language("en")
+    'en'
+    """
+    global _current
+    if name is not None:
+        _current = _opened(name)
+    return _chosen()[0]
+
+
+def languages() -> list[str]:
+    """Languages there are, the source language first."""
+    return [_SOURCE, *sorted(path.parents[1].name for path in LOCALE.glob("*/LC_MESSAGES/compactlab.mo"))]
+
+
+def _chosen() -> tuple[str, gettext.NullTranslations]:
+    global _current
+    if _current is None:
+        _current = _opened(os.environ.get("COMPACTLAB_LANG") or _SOURCE)
+    return _current
+
+
+def _opened(name: str) -> tuple[str, gettext.NullTranslations]:
+    for each in _of_system() if name == "system" else [name]:
+        if re.split("[_.@-]", each)[0] == _SOURCE:
+            return _SOURCE, gettext.NullTranslations()
+        path = gettext.find("compactlab", LOCALE, [each.replace("-", "_")])
+        if path is not None:
+            with open(path, "rb") as file:
+                return Path(path).parents[1].name, gettext.GNUTranslations(file)
+    if name == "system":
+        return _SOURCE, gettext.NullTranslations()
+    known = ", ".join(map(repr, languages()))
+    raise ValueError(f"language: found no catalogue for {name!r}, expected one of {known} or 'system'")
+
+
+def _of_system() -> list[str]:
+    names = (os.environ.get(variable) for variable in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"))
+    return next(filter(None, names), "").split(":")
 
 
 def _(text: str) -> str:
-    """Translate one interface text."""
-    return _CATALOGUE.gettext(text)
+    """Translate one interface text, now."""
+    return _chosen()[1].gettext(text) if text else ""
+
+
+def N_(text: str) -> str:  # noqa: N802 - the name by which catalogues are extracted
+    """Mark an interface text of a table that is made once; ``_`` translates it where it is used.
+
+    >>> TITLES = {"free": N_("free memory")}
+    >>> _(TITLES["free"])
+    'free memory'
+    """
+    return text
 
 
 def count(value: float) -> str:
