@@ -1,0 +1,1 @@
+"""Exercises and the quiz: answers are judged by running the model."""
