@@ -28,11 +28,14 @@ if [ $# -gt 0 ]; then
     exec python -m pytest "$@"
 fi
 
-# Those in a browser wait a lot: they run beside the others, and are told at the end.
+# Those in a browser and the notebooks wait a lot: they run beside the others, and are told at the end.
 scratch=$(mktemp -d)
-trap 'kill $! 2>/dev/null || true; rm -rf "$scratch"' EXIT
 python -m pytest -m browser >"$scratch/browser" 2>&1 &
-python -m pytest -m "not browser"
+browser=$!
+python -m pytest -m notebooks >"$scratch/notebooks" 2>&1 &
+notebooks=$!
+trap 'kill $browser $notebooks 2>/dev/null || true; rm -rf "$scratch"' EXIT
+python -m pytest -m "not browser and not notebooks"
 
 # The jitted core once more: with bounds checked, and as plain Python.
 core="tests/test_readers.py tests/test_readers_damage.py tests/test_readers_notes.py tests/test_metrics_indices.py
@@ -42,7 +45,9 @@ runs="tests/test_simulate_loop.py tests/test_simulate_contig.py"
 NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$scratch/numba" python -m pytest -q $core $runs
 NUMBA_DISABLE_JIT=1 python -m pytest -q $core -k "not groundtruth and not map_of_this_machine"
 
-browsed=0
-wait $! || browsed=$?
+failed=0
+wait $browser || failed=$?
 cat "$scratch/browser"
-exit $browsed
+wait $notebooks || failed=$?
+cat "$scratch/notebooks"
+exit $failed

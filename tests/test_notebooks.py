@@ -68,6 +68,28 @@ def test_rebuild__check_shows_a_changed_output_and_changes_nothing(tmp_path):
     assert changed.read_text(encoding="utf-8") == committed
 
 
+def test_rebuild__cells_tagged_timing_are_run_but_not_compared(tmp_path):
+    notebook = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    )
+    measured = nbformat.v4.new_code_cell("import time\ntime.perf_counter_ns()", metadata={"tags": ["timing"]})
+    notebook.cells = [measured, nbformat.v4.new_code_cell("1 + 1")]
+    for cell, name in zip(notebook.cells, ("measured", "sum"), strict=True):
+        cell.id = name
+    path = tmp_path / "timed.ipynb"
+    path.write_text(nbformat.writes(notebook), encoding="utf-8")
+    assert rebuild(path).returncode == 0
+    once = nbformat.read(path, as_version=4).cells
+    assert rebuild("--check", path).returncode == 0
+    assert rebuild(path).returncode == 0
+    again = nbformat.read(path, as_version=4).cells
+    assert again[0].outputs != once[0].outputs
+    assert again[1].outputs == once[1].outputs
+    notebook.cells[0].source = "raise SystemExit(3)"
+    path.write_text(nbformat.writes(notebook), encoding="utf-8")
+    assert rebuild("--check", path).returncode == 1
+
+
 @of_every_notebook
 def test_notebook__has_plain_cells(path):
     cells = nbformat.read(path, as_version=4).cells

@@ -188,6 +188,36 @@ class Eyes:
         return max(by_plot.values(), default=0) / seconds
 
 
+SMALL = """(() => {
+  const small = new Set();
+  const visible = (node) => /[\\p{L}\\p{N}]/u.test(node.textContent) && node.parentElement.checkVisibility?.();
+  const walk = (root) => {
+    for (const element of root.querySelectorAll('*')) {
+      if (element.shadowRoot) walk(element.shadowRoot);
+      if (['STYLE', 'SCRIPT', 'OPTION'].includes(element.tagName)) continue;
+      const size = parseFloat(getComputedStyle(element).fontSize);
+      for (const node of element.childNodes)
+        if (node.nodeType === Node.TEXT_NODE && size < 14 && visible(node)) small.add(`${node.textContent.trim()} (${size} px)`);
+    }
+  };
+  walk(document);
+  const painted = {text_font_size: 'text', axis_label_text_font_size: 'axis_label', major_label_text_font_size: 'visible', label_text_font_size: 'items'};
+  for (const document of eyes.documents()) for (const model of document.all_models)
+    for (const [name, of] of Object.entries(painted)) {
+      const {[name]: size, [of]: text} = model.attributes;
+      const pixels = parseFloat(size?.value ?? size);
+      if (text && text.length !== 0 && pixels < 14) small.add(`${model.type}.${name} (${pixels} px)`);
+    }
+  return [...small];
+})()"""
+"""Texts of a figure that are too small for a projector: of elements, and what Bokeh paints."""
+
+SIDEWAYS = """(() => [...document.querySelectorAll('body, body *')].filter((element) =>
+  element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0
+  && ['auto', 'scroll'].includes(getComputedStyle(element).overflowX)
+).map((element) => `${element.className}: ${element.scrollWidth} > ${element.clientWidth}: ${element.innerText.slice(0, 80)}`))()"""
+"""Parts of a page that a reader would have to scroll sideways."""
+
 SEEN = """{
   position: eyes.model('frame').value,
   cursor: eyes.model('contiguity').center.find((m) => m.type === 'Span').location,

@@ -8,7 +8,7 @@ import shutil
 import threading
 
 import pytest
-from harness import ROOT, Eyes, assert_clean, assert_plays
+from harness import ROOT, SIDEWAYS, SMALL, Eyes, assert_clean, assert_plays
 from nbconvert import HTMLExporter
 
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -74,6 +74,23 @@ def test_web_page__plays_with_no_kernel_and_no_network(new_page, tmp_path, artef
     page.wait_for_timeout(300)
     artefact(page, f"notebook-{path.stem}-{scheme}")
     assert_only_the_template_reached_out(page)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_web_page__can_be_read_from_the_last_row(new_page, tmp_path, path):
+    page = new_page(offline=True, width=1280, height=720)
+    page.goto(as_web_page(path, tmp_path).as_uri())
+    page.wait_for_load_state()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert page.evaluate(SIDEWAYS) == []
+    for element in page.query_selector_all("iframe"):
+        element.scroll_into_view_if_needed()
+        eyes = Eyes(element.content_frame())
+        eyes.wait(
+            "document.readyState === 'complete' && document.body.childElementCount && !document.getElementById('message')"
+        )
+        assert eyes(SMALL) == []
+        assert eyes("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 def test_web_page__figure_is_not_cut(new_page, tmp_path):
