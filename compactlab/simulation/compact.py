@@ -74,7 +74,8 @@ def compact_zone(
 
     Returns
     -------
-        A run with page maps `before` and `after`.
+        A run with page maps `before` and `after`; `attrs["config"]["compact_zone"]["results"]` has the
+        kernel's word for each zone: success, complete, partial_skipped, contended, or skipped.
 
     Raises
     ------
@@ -85,8 +86,8 @@ def compact_zone(
     Examples
     --------
     >>> run = compact_zone(Zone("64 MiB"), frames=2)
-    >>> run["events"].status.values[-1]
-    'complete'
+    >>> run.attrs["config"]["compact_zone"]["results"]
+    {'0/Normal': 'complete'}
     """
     zones = machine(zone)
     _check(zones, order, trigger, cpu)
@@ -100,7 +101,7 @@ def compact_zone(
     samples = Samples(build(zones, costs, budgets, seed=seed), zones, budgets)
     samples.keyframe("before")
     _sample(samples)
-    problems = []
+    problems, results = [], {}
     refresh(samples.memory)
     with reporting(progress, f"{trigger} compaction") as report:
         for at, each in enumerate(zones):
@@ -108,19 +109,21 @@ def compact_zone(
                 samples.memory, m.DIRECT_CONTROL, at, order, kind, number, who, priority, cpu
             )
             if told != m.CONTINUE:
+                results[each.label] = m.RESULTS[told]
                 problems.append(f"zone {each.label} was not compacted: {_NO_NEED[told]}")
                 continue
-            done = _go_on(samples, at, report, cancel)
+            result, done = _go_on(samples, at, report, cancel)
+            results[each.label] = m.RESULTS[result]
             if done < 1:
                 problems.append(f"cancelled in zone {each.label}, {done:.0%} of it done")
                 break
     _sample(samples)
     samples.keyframe("after")
-    config = {"order": order, "trigger": trigger, "mode": m.MODES[number], "priority": priority, "cpu": cpu}
+    asked = {"order": order, "trigger": trigger, "mode": m.MODES[number], "priority": priority, "cpu": cpu}
     return run_of(
         samples,
         name=f"{trigger} compaction",
-        config={"compact_zone": config},
+        config={"compact_zone": {**asked, "results": results}},
         costs=costs,
         seed=seed,
         problems=problems,
@@ -154,29 +157,29 @@ def _sample(samples: Samples) -> None:
     samples.frame()
 
 
-def _go_on(samples: Samples, at: int, report: Report, cancel: threading.Event | None) -> float:
-    """Run to the end, or until cancelled; returns the share that was done."""
+def _go_on(samples: Samples, at: int, report: Report, cancel: threading.Event | None) -> tuple[int, float]:
+    """Run to the end, or until cancelled; returns the result, and the share that was done."""
     try:
-        for _ in _pieces(samples, at, report):
+        for result in _pieces(samples, at, report):
+            if result != m.CONTINUE:
+                return result, 1.0
             if cancel is not None and cancel.is_set():
                 break
-        else:
-            return 1.0
     except KeyboardInterrupt:
         pass
     done = _done(samples, at)
     if samples.memory.control[m.DIRECT_CONTROL]["active"]:
         stop_compaction(samples.memory, m.DIRECT_CONTROL)
-    return done
+    return m.CONTENDED, done
 
 
-def _pieces(samples: Samples, at: int, report: Report) -> Iterator[None]:
-    """Run in pieces, with samples in between; the caller gets a turn after each but the last."""
+def _pieces(samples: Samples, at: int, report: Report) -> Iterator[int]:
+    """Run in pieces, with samples in between; the caller gets a turn after each, the last tells the result."""
     memory, zones = samples.memory, len(samples.zones)
     between = max(samples.budgets.frames - 2, 0) // zones  # one is taken before, one after
     steps = max(1, min(_STEPS, memory.block.size // (4 * (between + 1))))
     taken, second = 0, samples.elapsed // _SECOND
-    while compact_some(memory, m.DIRECT_CONTROL, steps) == m.CONTINUE:
+    while (result := compact_some(memory, m.DIRECT_CONTROL, steps)) == m.CONTINUE:
         done = _done(samples, at)
         if samples.elapsed // _SECOND > second:
             second = samples.elapsed // _SECOND
@@ -185,8 +188,9 @@ def _pieces(samples: Samples, at: int, report: Report) -> Iterator[None]:
             _sample(samples)
             taken += 1
         report(Progress((at + done) / zones, 0, samples.elapsed, samples.zones[at].label))
-        yield
+        yield result
     report(Progress((at + 1) / zones, 0, samples.elapsed, samples.zones[at].label))
+    yield result
 
 
 def _done(samples: Samples, at: int) -> float:

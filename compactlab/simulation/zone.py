@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from ..core.memory import MAX_CLASSES, MAX_CPUS, MAX_ORDERS
 from . import seed
+from .declared import declared
 from .presets import Sysctls, kernel, nearest_kernel
 from .seed import Seed
 
@@ -173,6 +177,53 @@ class Zone:
             kernel=nearest_kernel(str(run.attrs.get("kernel", ""))),
             seed=found.seed,
         )
+
+    @classmethod
+    def from_kinds(
+        cls,
+        kind: ArrayLike,
+        *,
+        flags: Mapping[str, ArrayLike] | None = None,
+        folio_order: int = 0,
+        migratetype: str = "Movable",
+        **fields: Any,
+    ) -> Zone:
+        """Declare a zone page by page.
+
+        Free pages lie in the largest blocks there can be, as the buddy allocator keeps them.
+
+        Parameters
+        ----------
+        kind
+            What each page is, (P,): free, anon, file, slab, pgtable, kernel, reserved, ...
+        flags
+            Pages, by position or as a mask (P,), that are pinned, dirty, private, writeback, unevictable,
+            active or referenced. Of a large folio its first page counts.
+        folio_order
+            Of file pages; they must then stand in aligned runs of 2**folio_order.
+        migratetype
+            Of all pageblocks.
+        fields
+            Any other field of a zone.
+
+        Raises
+        ------
+        ValueError
+            If a kind or flag is unknown, a flag is given to pages that have none, or a folio is not whole.
+
+        Examples
+        --------
+        >>> zone = Zone.from_kinds(["anon", "free"] * 4096, flags={"pinned": [0]})
+        >>> zone.label, zone.nr_pages
+        ('0/Normal', 8192)
+        """
+        empty = cls(pages=np.size(kind), **fields)
+        if not 0 <= folio_order < empty.nr_orders:
+            raise ValueError(
+                f"Zone.from_kinds: folio_order={folio_order}; expected 0 to {empty.nr_orders - 1}"
+            )
+        place = (empty.first_pfn, empty.pageblock_order, empty.nr_orders)
+        return replace(empty, seed=declared(kind, flags or {}, folio_order, migratetype, *place))
 
 
 def machine(zone: Zone | Sequence[Zone]) -> list[Zone]:
