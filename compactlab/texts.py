@@ -10,6 +10,7 @@ import gettext
 import math
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 LOCALE = Path(__file__).parent / "locale"
@@ -96,6 +97,11 @@ def N_(text: str) -> str:  # noqa: N802 - the name by which catalogues are extra
     'free memory'
     """
     return text
+
+
+def translated(texts: Iterable[str]) -> dict[str, str]:
+    """Translate all texts of a table, by their source: the words that a script of a figure asks for."""
+    return {text: _(text) for text in texts}
 
 
 def count(value: float) -> str:

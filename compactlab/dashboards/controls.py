@@ -406,7 +406,7 @@ class Form(ipywidgets.VBox):
             (self.keyframes, workload is not None),
         ):
             field.layout.display = "" if counts else "none"
-        about = TRIGGERS[trigger].words
+        about = _(TRIGGERS[trigger].words)
         if workload is not None:
             about += f" {workload.name}: {_first_sentence(workload)}"
         self._about.value = said(about)

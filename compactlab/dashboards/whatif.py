@@ -130,9 +130,11 @@ class WhatIf(ipywidgets.VBox):
     def _changed(self, _change: Any) -> None:
         """Say what the choices mean, and that an answer below is of what was chosen before."""
         demand = self.demand.value
-        words = _("The demand that was recorded is simulated.") if demand == _AS_RECORDED else DEMANDS[demand]
+        words = (
+            _("The demand that was recorded is simulated.") if demand == _AS_RECORDED else _(DEMANDS[demand])
+        )
         if self.policy.value != "none":
-            words += " " + POLICIES[self.policy.value]
+            words += " " + _(POLICIES[self.policy.value])
         if self.prediction is not None:
             words += " " + _("The answer below is of the run before: press Run for this one.")
         self._about.value = said(words)

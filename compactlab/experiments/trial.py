@@ -25,7 +25,7 @@ from ..simulation.requests import Workload
 from ..simulation.starts import STARTS, started
 from ..simulation.tuning import with_sysctls
 from ..simulation.zone import Zone
-from ..texts import _, count, memory, order_size
+from ..texts import N_, _, count, memory, order_size
 
 
 class Trigger(NamedTuple):
@@ -41,7 +41,7 @@ class Trigger(NamedTuple):
 
 TRIGGERS = {
     "direct": Trigger(
-        _("A request that finds no free block compacts for itself, and waits meanwhile."),
+        N_("A request that finds no free block compacts for itself, and waits meanwhile."),
         True,
         (
             workloads.huge_faults(faults=256),
@@ -50,7 +50,9 @@ TRIGGERS = {
         ),
     ),
     "kcompactd": Trigger(
-        _("The kernel's thread compacts in the background, woken because a block of some order was missing."),
+        N_(
+            "The kernel's thread compacts in the background, woken because a block of some order was missing."
+        ),
         True,
         (
             workloads.slab_growth(),
@@ -59,19 +61,19 @@ TRIGGERS = {
         ),
     ),
     "proactive": Trigger(
-        _(
+        N_(
             "kcompactd compacts before anybody asks, when the zone's score is above what proactiveness allows."
         ),
         True,
         (workloads.idle(seconds=10), workloads.server_churn(memory=0.3, think_ns=20_000)),
     ),
     "manual": Trigger(
-        _("Somebody writes to vm.compact_memory: the whole zone, until both scanners meet."),
+        N_("Somebody writes to vm.compact_memory: the whole zone, until both scanners meet."),
         True,
         (workloads.compact_memory(),),
     ),
     "contig_range": Trigger(
-        _(
+        N_(
             "A driver wants a range of page frames: everything that is in it is moved out (alloc_contig_range)."
         ),
         True,

@@ -26,19 +26,19 @@ from ..simulation.progress import Progress, Report, reporting
 from ..simulation.requests import Workload
 from ..simulation.tuning import with_sysctls
 from ..simulation.zone import Zone
-from ..texts import _
+from ..texts import N_, _
 
 DEMANDS = {
-    "manual": _("Somebody writes to vm.compact_memory: all zones are compacted, one after the other."),
-    "faults": _("A thread touches fresh huge pages, one after the other; faults compact where they must."),
-    "idle": _("Nobody asks for anything for 40 s: what kcompactd does on its own."),
+    "manual": N_("Somebody writes to vm.compact_memory: all zones are compacted, one after the other."),
+    "faults": N_("A thread touches fresh huge pages, one after the other; faults compact where they must."),
+    "idle": N_("Nobody asks for anything for 40 s: what kcompactd does on its own."),
 }
 """What is asked of the recorded memory, under both settings."""
 
 POLICIES = {
-    "none": _("Nothing is done before."),
-    "compact first": _("vm.compact_memory is written before the demand."),
-    "wait first": _("40 s pass before the demand, for proactive compaction."),
+    "none": N_("Nothing is done before."),
+    "compact first": N_("vm.compact_memory is written before the demand."),
+    "wait first": N_("40 s pass before the demand, for proactive compaction."),
 }
 """What is done beforehand on the changed side."""
 

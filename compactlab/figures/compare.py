@@ -35,7 +35,7 @@ from .. import schema, texts
 from ..metrics import compare
 from ..metrics.comparison import Runs, Side, sides_of
 from ..metrics.source import find_zone, group, huge_page_order
-from ..texts import _
+from ..texts import N_, _, translated
 from .aligned import LARGEST, Axis, axes_of, columns_of, latencies, requested, zones_of
 from .explorer import Scene
 from .latency import MILLISECONDS
@@ -65,17 +65,14 @@ tr[aria-current] { background: var(--cl-grid); }
 
 _PRESSED = ".bk-btn.bk-active { background-color: var(--cl-accent) !important; color: var(--cl-on_accent) !important; }"
 
-_WORDS = {
-    text: _(text)
-    for text in (
-        "Unusable index", "none free", "Free memory", "thick: usable for", "thin: all free", "Pages moved",
-        "Pages moved per second", "per second", "in all", "Difference to", "unusable index", "usable memory",
-        "pages moved", "Time to get", "p50, p99", "requests", "not told", "has ended", "no such requests", "none", "of", "since the start", "of each run",
-        "Play", "Pause", "Zone", "Order", "Line up by", "Speed", "Step back", "Step on", "Time", "Numbers", "Table", "runs", "run",
-        "free", "usable", "Moment", "pages", "median", "seeds: line is their median, band from least to most",
-        "same", "next quantity", "Values over time, every", "moments",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("Unusable index"), N_("none free"), N_("Free memory"), N_("thick: usable for"), N_("thin: all free"), N_("Pages moved"),
+    N_("Pages moved per second"), N_("per second"), N_("in all"), N_("Difference to"), N_("unusable index"), N_("usable memory"),
+    N_("pages moved"), N_("Time to get"), N_("p50, p99"), N_("requests"), N_("not told"), N_("has ended"), N_("no such requests"), N_("none"), N_("of"), N_("since the start"), N_("of each run"),
+    N_("Play"), N_("Pause"), N_("Zone"), N_("Order"), N_("Line up by"), N_("Speed"), N_("Step back"), N_("Step on"), N_("Time"), N_("Numbers"), N_("Table"), N_("runs"), N_("run"),
+    N_("free"), N_("usable"), N_("Moment"), N_("pages"), N_("median"), N_("seeds: line is their median, band from least to most"),
+    N_("same"), N_("next quantity"), N_("Values over time, every"), N_("moments"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -178,7 +175,7 @@ def comparison(
     root = _page(title, controls, verdict, [grid, numbers, table])
     page_size = schema.page_size(first) if len({schema.page_size(run) for side in told for run in side.runs}) == 1 else None  # fmt: skip
     settings = {
-        "theme": theme, "themes": THEMES, "words": _WORDS, "names": [side.name for side in told],
+        "theme": theme, "themes": THEMES, "words": translated(_WORDS), "names": [side.name for side in told],
         "runs": [len(side.runs) for side in told], "zones": zones, "orders": orders, "page_size": page_size,
         "bins": bins, "width": WIDTH, "dashes": DASHES, "signs": SIGNS, "live": live,
         "axes": {axis.key: {"seconds": axis.seconds, "edges": axis.edges} for axis in axes},

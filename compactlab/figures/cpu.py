@@ -6,7 +6,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, HoverTool, Range1d
 
 from ..metrics.busy import busy_spans, busy_until
-from ..texts import _
+from ..texts import N_, _, translated
 from .spent import PARTS as SPENT
 from .timeline import seconds_of
 from .view import Between, Missing, Subject, View, steps
@@ -17,17 +17,17 @@ LEAST = 10_000_000
 """Shorter intervals (ns) than the whole axis is cut into would show one batch of work as a peak."""
 
 LANES = {
-    "requests": (_("requests, commands"), "used", "solid"),
-    "direct": (_("of it direct work"), "ink", "solid"),
-    "compaction": (_("direct compaction"), "ink", "solid"),
-    "reclaim": (_("direct reclaim"), "fallback", "dotdash"),
-    "kswapd": (_("kswapd"), "scan_free", "dashed"),
-    "kcompactd": (_("kcompactd"), "migrate", "solid"),
-    "manual": (_("manual compaction"), "accent", "dotted"),
+    "requests": (N_("requests, commands"), "used", "solid"),
+    "direct": (N_("of it direct work"), "ink", "solid"),
+    "compaction": (N_("direct compaction"), "ink", "solid"),
+    "reclaim": (N_("direct reclaim"), "fallback", "dotdash"),
+    "kswapd": (N_("kswapd"), "scan_free", "dashed"),
+    "kcompactd": (N_("kcompactd"), "migrate", "solid"),
+    "manual": (N_("manual compaction"), "accent", "dotted"),
 }
 """Name, token and dash of each."""
 
-_WORDS = {text: _(text) for text in ("CPU time", "Busy time", "traced", "of one CPU", "from", "to")}
+_WORDS = (N_("CPU time"), N_("Busy time"), N_("traced"), N_("of one CPU"), N_("from"), N_("to"))
 
 
 def cpu(subject: Subject) -> View | Missing:
@@ -56,15 +56,15 @@ def cpu(subject: Subject) -> View | Missing:
         line = drawn.step("x", name, source=source, mode="after", line_width=2.5, line_dash=dash)
         subject.paint(line.glyph, line_color=token)
     reader = drawn.line("x", names[0], source=source, line_alpha=0)
-    tips = [("at", "@when"), *((LANES[name][0], f"@{name}_text") for name in names)]
+    tips = [("at", "@when"), *((_(LANES[name][0]), f"@{name}_text") for name in names)]
     drawn.add_tools(HoverTool(renderers=[reader], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker.desired_num_ticks = 3
     drawn.yaxis[0].formatter = CustomJSTickFormatter(
         code="return Number((tick * 100).toPrecision(3)) + '\u00a0%'"
     )
     models = {
-        "told": told, "steps": source, "y": y_range, "words": _WORDS, "simulated": simulated,
-        "lanes": {name: list(LANES[name]) for name in names},
+        "told": told, "steps": source, "y": y_range, "words": translated(_WORDS), "simulated": simulated,
+        "lanes": {name: [_(title), token, dash] for name in names for title, token, dash in [LANES[name]]},
     }  # fmt: skip
     return View(
         "cpu", drawn, cursor, f"minmax({22 + 17 * len(names)}px,1fr)", models, sheet="pressure",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from bokeh.models import Range1d
 
-from ..texts import _
+from ..texts import N_, translated
 from .latency import ecdf_of
 from .percentiles import requests_of
 from .view import Missing, Subject, View
@@ -13,13 +13,10 @@ from .view import Missing, Subject, View
 AT = (0.5, 0.9, 0.99, 0.999)
 """Shares that the words tell the latency of."""
 
-_WORDS = {
-    text: _(text)
-    for text in (
-        "Served within", "whole run", "of", "share", "within", "source", "not that many", "served", "of them",
-        "Distribution of latencies",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("Served within"), N_("whole run"), N_("of"), N_("share"), N_("within"), N_("source"), N_("not that many"), N_("served"), N_("of them"),
+    N_("Distribution of latencies"),
+)  # fmt: skip
 
 
 def ecdf(subject: Subject) -> View | None:
@@ -43,7 +40,7 @@ def ecdf(subject: Subject) -> View | None:
         "within": within,
         "requests": int(ms.size),
         "served": int(got.size),
-        "words": _WORDS,
+        "words": translated(_WORDS),
     }
     return View(
         "ecdf",

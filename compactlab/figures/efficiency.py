@@ -6,20 +6,17 @@ import numpy as np
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, HoverTool, Range1d
 
 from ..metrics import compaction_work
-from ..texts import _
+from ..texts import N_, _, translated
 from .view import Missing, Subject, View, steps
 from .work import rates
 
 PARTS = 160
 """Coarser than the rates: what is scanned in one interval is moved in the next."""
 
-_WORDS = {
-    text: _(text)
-    for text in (
-        "Scan efficiency", "moved", "scanned", "moved per scanned", "by migrate scanner alone", "from counters",
-        "from", "to", "all that is shown",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("Scan efficiency"), N_("moved"), N_("scanned"), N_("moved per scanned"), N_("by migrate scanner alone"), N_("from counters"),
+    N_("from"), N_("to"), N_("all that is shown"),
+)  # fmt: skip
 
 
 def efficiency(subject: Subject) -> View | Missing:
@@ -44,7 +41,7 @@ def efficiency(subject: Subject) -> View | Missing:
         code="return Number((tick * 100).toPrecision(3)) + '\u00a0%'"
     )
     models = {
-        "source": source, "steps": drawn_steps, "y": y_range, "origin": origin, "lacks": told["lacks"], "words": _WORDS,
+        "source": source, "steps": drawn_steps, "y": y_range, "origin": origin, "lacks": told["lacks"], "words": translated(_WORDS),
     }  # fmt: skip
     return View(
         "efficiency", drawn, cursor, "minmax(86px,.8fr)", models, sheet="pressure",

@@ -26,8 +26,8 @@ from bokeh.models import (
 )
 
 from .. import texts
-from ..metrics import TEMPLATES
-from ..texts import _
+from ..metrics import templates
+from ..texts import N_, _, translated
 from .contiguity import contiguity
 from .cpu import cpu
 from .ecdf import ecdf
@@ -59,27 +59,24 @@ _DRAWN = (
     "migratetypes",
     "pageblocks",
 )  # groups that views are made of
-_WORDS = {
-    text: _(text)
-    for text in (
-        "Free memory by block size", "usable for", "none", "Unusable free memory", "index at", "fragmentation",
-        "a block is free", "none free", "Free memory by migratetype", "not recorded for this zone",
-        "Who compacts", "now", "nobody now", "runs", "from counters, to the sample",
-        "Compaction work", "counters", "pages scanned", "by migrate scanner", "not traced", "pages moved", "Time per allocation", "Time to get",
-        "distribution", "over time", "of", "deferred", "woken", "given up", "got it", "fell back", "requests", "no request now", "Play", "Pause",
-        "no free lists in this recording, so no verdict", "one moment", "beyond the count", "pages", "Zone", "Order", "Time axis",
-        "at", "free", "in blocks of", "Indices", "largest free block", "unusable free index", "fragmentation index", "who", "from", "to", "for",
-        "result", "zone", "Requests", "took", "Phases", "phase",
-        "Speed", "Step back", "Step on", "Time", "Next compaction", "Sheets", "Table of", "rows",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("Free memory by block size"), N_("usable for"), N_("none"), N_("Unusable free memory"), N_("index at"), N_("fragmentation"),
+    N_("a block is free"), N_("none free"), N_("Free memory by migratetype"), N_("not recorded for this zone"),
+    N_("Who compacts"), N_("now"), N_("nobody now"), N_("runs"), N_("from counters, to the sample"),
+    N_("Compaction work"), N_("counters"), N_("pages scanned"), N_("by migrate scanner"), N_("not traced"), N_("pages moved"), N_("Time per allocation"), N_("Time to get"),
+    N_("distribution"), N_("over time"), N_("of"), N_("deferred"), N_("woken"), N_("given up"), N_("got it"), N_("fell back"), N_("requests"), N_("no request now"), N_("Play"), N_("Pause"),
+    N_("no free lists in this recording, so no verdict"), N_("one moment"), N_("beyond the count"), N_("pages"), N_("Zone"), N_("Order"), N_("Time axis"),
+    N_("at"), N_("free"), N_("in blocks of"), N_("Indices"), N_("largest free block"), N_("unusable free index"), N_("fragmentation index"), N_("who"), N_("from"), N_("to"), N_("for"),
+    N_("result"), N_("zone"), N_("Requests"), N_("took"), N_("Phases"), N_("phase"),
+    N_("Speed"), N_("Step back"), N_("Step on"), N_("Time"), N_("Next compaction"), N_("Sheets"), N_("Table of"), N_("rows"),
+)  # fmt: skip
 
 LACKS = {
-    "zones": _("free lists (/proc/buddyinfo)"),
-    "zoneinfo": _("watermarks and per-CPU lists (/proc/zoneinfo)"),
-    "migratetypes": _("free memory by migratetype (/proc/pagetypeinfo, as root)"),
-    "work": _("compaction work (/proc/vmstat, or compaction tracepoints)"),
-    "latency": _("allocation latency (a timed request log)"),
+    "zones": N_("free lists (/proc/buddyinfo)"),
+    "zoneinfo": N_("watermarks and per-CPU lists (/proc/zoneinfo)"),
+    "migratetypes": N_("free memory by migratetype (/proc/pagetypeinfo, as root)"),
+    "work": N_("compaction work (/proc/vmstat, or compaction tracepoints)"),
+    "latency": N_("allocation latency (a timed request log)"),
 }
 
 
@@ -239,7 +236,7 @@ def _sheets(
 
 def _lacks(run: xr.DataTree, shown: set[str]) -> str:
     """What the recording lacks, and so what is not drawn, in one sentence."""
-    missing = [what for key, what in LACKS.items() if key not in run.children and key not in shown]
+    missing = [_(what) for key, what in LACKS.items() if key not in run.children and key not in shown]
     return _("Not in this recording: {missing}.").format(missing="; ".join(missing)) if missing else ""
 
 
@@ -358,19 +355,19 @@ def _settings(subject: Subject, theme: str, live: bool) -> dict[str, Any]:
     timeline = subject.timeline
     clock = subject.run.attrs["clock"]
     return {
-        "theme": theme, "themes": THEMES, "ramps": {name: ramp(name) for name in THEMES}, "words": _WORDS,
-        "templates": TEMPLATES, "zones": [_verdict_zone(subject, zone) for zone in subject.zones],
+        "theme": theme, "themes": THEMES, "ramps": {name: ramp(name) for name in THEMES}, "words": translated(_WORDS),
+        "templates": templates(), "zones": [_verdict_zone(subject, zone) for zone in subject.zones],
         "orders": subject.orders, "page_size": subject.page_size,
         "absent": ABSENT, "edges": timeline.edges, "positions": timeline.positions, "start": timeline.start,
         "end": timeline.end, "instant": timeline.instant, "live": live, "width": WIDTH,
         "wall": subject.run.attrs["start_ns"] / 1e6 if clock == "wall" else None,
-        "sheets": SHEETS, "phase_starts": [start for start, _end, _name in timeline.phases],
+        "sheets": {key: _(title) for key, title in SHEETS.items()}, "phase_starts": [start for start, _end, _name in timeline.phases],
     }  # fmt: skip
 
 
 def _verdict_zone(subject: Subject, zone: str) -> str:
     node, _slash, name = zone.partition("/")
-    return TEMPLATES["node"].format(zone=name, node=node) if _several_nodes(subject) else name
+    return templates()["node"].format(zone=name, node=node) if _several_nodes(subject) else name
 
 
 def _code(views: list[View]) -> str:

@@ -16,7 +16,7 @@ from bokeh.plotting import figure
 
 from .. import texts
 from ..metrics import unusable_index
-from ..texts import _
+from ..texts import N_, _
 from .explorer import Scene
 from .look import THEMES, Paint, words
 from .view import script
@@ -25,10 +25,10 @@ _TABLE = 380  # width of the table, in pixels
 _STEPS = 3  # of the axis of memory at most: more labels would touch
 _SIDES = ("predicted", "recorded")
 _WORK = {
-    "migrated": _("pages moved"),
-    "migrate_scanned": _("migrate scanner"),
-    "free_scanned": _("free scanner"),
-    "duration": _("milliseconds"),
+    "migrated": N_("pages moved"),
+    "migrate_scanned": N_("migrate scanner"),
+    "free_scanned": N_("free scanner"),
+    "duration": N_("milliseconds"),
 }
 
 
@@ -157,7 +157,7 @@ def _table(score: xr.Dataset) -> str:
     ring = '<span class="s" style="border:2px solid var(--cl-ink);border-radius:50%"></span>'
     dot = '<span class="s" style="width:9px;height:9px;border:0;border-radius:50%;background:var(--cl-accent)"></span>'
     head = _cells("", f"{dot}{_('predicted')}", f"{ring}{_('recorded')}", _("error"), tag="th")
-    rows = [head, *(_work_row(score, name, label) for name, label in _WORK.items())]
+    rows = [head, *(_work_row(score, name, _(label)) for name, label in _WORK.items())]
     ended = (html.escape(str(score[f"status_{side}"].values)) or "?" for side in _SIDES)
     rows.append(_cells(_("ended"), *ended, ""))
     worst = int(score.unusable_error.argmax("order"))

@@ -13,7 +13,7 @@ from bokeh.models import (
     Range1d,
 )
 
-from ..texts import _
+from ..texts import N_, translated
 from .latency import MILLISECONDS, intervals
 from .look import ramp
 from .percentiles import requests_of
@@ -23,13 +23,10 @@ PARTS = 160
 PER_DECADE = 10
 """Rows of the map between two powers of ten."""
 
-_WORDS = {
-    text: _(text)
-    for text in (
-        "How many took how long", "in one cell", "most at the cursor", "no request now", "from", "to", "took at least",
-        "less than", "requests", "of",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("How many took how long"), N_("in one cell"), N_("most at the cursor"), N_("no request now"), N_("from"), N_("to"), N_("took at least"),
+    N_("less than"), N_("requests"), N_("of"),
+)  # fmt: skip
 
 
 def heat(subject: Subject) -> View | None:
@@ -53,7 +50,13 @@ def heat(subject: Subject) -> View | None:
     drawn.add_tools(HoverTool(renderers=[quads], tooltips=tips))
     drawn.yaxis.ticker = LogTicker(desired_num_ticks=4)
     drawn.yaxis[0].formatter = CustomJSTickFormatter(code=MILLISECONDS)
-    models = {"cells": cells, "drawn": source, "mapper": mapper, "words": _WORDS, "per_decade": PER_DECADE}
+    models = {
+        "cells": cells,
+        "drawn": source,
+        "mapper": mapper,
+        "words": translated(_WORDS),
+        "per_decade": PER_DECADE,
+    }
     return View(
         "heat", drawn, cursor, "minmax(96px,1.2fr)", models, sheet="latency",
         refine=lambda between: [(cells, _cells(subject, allocations, between))],

@@ -13,7 +13,7 @@ from ..core.memory import REFUSALS
 from ..metrics import compaction_runs
 from ..metrics.batches import migration_batches, refusals
 from ..simulation.costs import STEP_NAMES, CostModel
-from ..texts import _
+from ..texts import N_, _, translated
 from .look import words
 from .view import Missing, Subject, View
 
@@ -26,43 +26,40 @@ COSTS = (
 """Steps of the cost model that a migration consists of."""
 
 REASONS = {
-    "pinned": _("pinned: somebody holds it, a device for one"),
-    "writeback": _("being written to disk"),
-    "unevictable": _("locked in memory (mlock)"),
-    "compound": _("part of a large block that stays whole"),
-    "no_target": _("no free page to move it to"),
-    "unmovable": _("not movable: the kernel's own"),
-    "private": _("a large folio that cannot be split"),
-    "": _("could not be moved; a trace tells no reason"),
+    "pinned": N_("pinned: somebody holds it, a device for one"),
+    "writeback": N_("being written to disk"),
+    "unevictable": N_("locked in memory (mlock)"),
+    "compound": N_("part of a large block that stays whole"),
+    "no_target": N_("no free page to move it to"),
+    "unmovable": N_("not movable: the kernel's own"),
+    "private": N_("a large folio that cannot be split"),
+    "": N_("could not be moved; a trace tells no reason"),
 }
 """Why a page stays, in plain words."""
 
 _STEPS = (
-    (_("The page"), _("isolated from its list; every mapping points at the old frame")),
-    (_("New frame"), _("a free page is taken from what the free scanner holds")),
-    (_("Copy"), _("unmapped, so that nobody writes meanwhile, and copied")),
-    (_("Mappings"), _("every mapping is pointed at the new frame, one by one")),
-    (_("Old frame freed"), _("it goes back to the free lists and merges with its buddies")),
+    (N_("The page"), N_("isolated from its list; every mapping points at the old frame")),
+    (N_("New frame"), N_("a free page is taken from what the free scanner holds")),
+    (N_("Copy"), N_("unmapped, so that nobody writes meanwhile, and copied")),
+    (N_("Mappings"), N_("every mapping is pointed at the new frame, one by one")),
+    (N_("Old frame freed"), N_("it goes back to the free lists and merges with its buddies")),
 )
 
-_WORDS = {
-    text: _(text)
-    for text in (
-        "at", "Batch", "batches are shown", "by the costs, on average", "Cost of one page by its mappings",
-        "Costs fitted to recordings of a virtual machine (the default)", "could not be moved", "direct",
-        "every", "folio of", "free", "from", "held from before", "in", "in the copy", "isolated",
-        "its mappings are not recorded: taken as one", "its mappings as of the page map before",
-        "kcompactd", "manual", "mapping", "mappings", "Migration batches", "moved", "new frame",
-        "no batch yet; the first ends at", "no mapping: a cached page", "none so far", "not traced", "of",
-        "of its batch", "old frame", "or more", "page with most mappings", "pages",
-        "pages looked at for them", "Pause the steps", "per page", "PFN", "Play the steps",
-        "Refused so far", "targets found", "the page with most mappings", "This batch",
-        "This run's own costs", "This run's own costs, fitted", "took",
-        "What a further mapping costs was not measured.",
-        "which page it was is inferred from trace and page map", "which page it was is not recorded", "who",
-        "who touches it waits", "with", "zone",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("at"), N_("Batch"), N_("batches are shown"), N_("by the costs, on average"), N_("Cost of one page by its mappings"),
+    N_("Costs fitted to recordings of a virtual machine (the default)"), N_("could not be moved"), N_("direct"),
+    N_("every"), N_("folio of"), N_("free"), N_("from"), N_("held from before"), N_("in"), N_("in the copy"), N_("isolated"),
+    N_("its mappings are not recorded: taken as one"), N_("its mappings as of the page map before"),
+    N_("kcompactd"), N_("manual"), N_("mapping"), N_("mappings"), N_("Migration batches"), N_("moved"), N_("new frame"),
+    N_("no batch yet; the first ends at"), N_("no mapping: a cached page"), N_("none so far"), N_("not traced"), N_("of"),
+    N_("of its batch"), N_("old frame"), N_("or more"), N_("page with most mappings"), N_("pages"),
+    N_("pages looked at for them"), N_("Pause the steps"), N_("per page"), N_("PFN"), N_("Play the steps"),
+    N_("Refused so far"), N_("targets found"), N_("the page with most mappings"), N_("This batch"),
+    N_("This run's own costs"), N_("This run's own costs, fitted"), N_("took"),
+    N_("What a further mapping costs was not measured."),
+    N_("which page it was is inferred from trace and page map"), N_("which page it was is not recorded"), N_("who"),
+    N_("who touches it waits"), N_("with"), N_("zone"),
+)  # fmt: skip
 
 
 def migration(subject: Subject) -> View | Missing:
@@ -83,8 +80,8 @@ def migration(subject: Subject) -> View | Missing:
     blocks["tools"] = words(sizing_mode="stretch_width", height=104)
     costs, origin = costs_of(subject.run)
     models = {
-        "told": told, "refused": refused, "blocks": blocks, "words": _WORDS, "steps": [list(step) for step in _STEPS],
-        "reasons": REASONS, "codes": [*REFUSALS, ""], "costs": {name: getattr(costs, name) for name in COSTS}, "origin": origin,
+        "told": told, "refused": refused, "blocks": blocks, "words": translated(_WORDS), "steps": [[_(name), _(what)] for name, what in _STEPS],
+        "reasons": {name: _(reason) for name, reason in REASONS.items()}, "codes": [*REFUSALS, ""], "costs": {name: getattr(costs, name) for name in COSTS}, "origin": origin,
         "assumed": costs.migrate_mapping == CostModel.migrate_mapping,
         "every": every, "inferred": moved is not None and moved.attrs["from"] == "trace",
         "names": sorted({str(zone) for zone in found["zone"].values}), "roles": sorted({_who(role) for role in found["role"].values}),

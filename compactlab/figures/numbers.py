@@ -10,23 +10,23 @@ import xarray as xr
 from .. import texts
 from ..metrics import JUDGEMENTS
 from ..metrics.comparison import is_prediction, quantity, relative, without_unit
-from ..texts import _
+from ..texts import N_, _
 
 _JUDGED = {
-    "not_told": _("not told"),
-    "equal": _("equal"),
-    "unsure": _("no difference can be told"),
-    "too_few": _("too few runs to tell"),
-    "single": _("one run each"),
+    "not_told": N_("not told"),
+    "equal": N_("equal"),
+    "unsure": N_("no difference can be told"),
+    "too_few": N_("too few runs to tell"),
+    "single": N_("one run each"),
 }
-_WAYS = {"better": _("better"), "worse": _("worse")}
+_WAYS = {"better": N_("better"), "worse": N_("worse")}
 _ERRORS = {
-    "migrated_error": _("pages moved"),
-    "migrate_scanned_error": _("migrate scanner"),
-    "free_scanned_error": _("free scanner"),
-    "duration_error": _("duration"),
-    "free_pages_distance": _("free memory in blocks of another size"),
-    "unusable_error": _("unusable index, absolute"),
+    "migrated_error": N_("pages moved"),
+    "migrate_scanned_error": N_("migrate scanner"),
+    "free_scanned_error": N_("free scanner"),
+    "duration_error": N_("duration"),
+    "free_pages_distance": N_("free memory in blocks of another size"),
+    "unusable_error": N_("unusable index, absolute"),
 }
 _CELL = "padding:2px 12px 2px 0;border-bottom:1px solid var(--cl-grid);text-align:right;font-weight:400"
 _HEAD = "padding:2px 12px 2px 0;border-bottom:2px solid var(--cl-rule);text-align:right;font-weight:650"
@@ -136,12 +136,12 @@ def _change(one: xr.Dataset, name: str, at: int, size: int | str) -> str:
 def _in_words(one: xr.Dataset, at: int, prediction: bool) -> str:
     judged = JUDGEMENTS[int(one.judgement.values[at])]
     if judged in ("not_told", "equal", "unsure", "too_few"):
-        return _JUDGED[judged]
+        return _(_JUDGED[judged])
     lower = float(one.difference.values[at]) < 0
-    way = "" if prediction else _WAYS.get(str(one.verdict.values[at]), "")
+    way = "" if prediction else _(_WAYS.get(str(one.verdict.values[at]), ""))
     told = f"{'▼' if lower else '▲'} {_('lower') if lower else _('higher')}"
     bold = f"{told}, <b>{way}</b>" if way else told
-    return f"{bold} ({_JUDGED['single']})" if judged == "single" else bold
+    return f"{bold} ({_(_JUDGED['single'])})" if judged == "single" else bold
 
 
 def _score_lines(compared: xr.Dataset) -> list[str]:
@@ -154,7 +154,7 @@ def _score_lines(compared: xr.Dataset) -> list[str]:
             continue
         errors = compared.score.sel(side=side)
         told = [
-            f"{label} {_error(name, float(errors.sel(error=name)))}"
+            f"{_(label)} {_error(name, float(errors.sel(error=name)))}"
             for name, label in _ERRORS.items()
             if not np.isnan(errors.sel(error=name))
         ]

@@ -21,7 +21,7 @@ from ..metrics.blockpages import STATES
 from ..metrics.cells import CANNOT_BITS, FILLS, ORDER_BITS, SKIP_BIT, TYPE_BITS
 from ..metrics.film import ALLOCATED, FRAME, Film, film
 from ..schema import NAMES
-from ..texts import _
+from ..texts import N_, _, translated
 from .closeup import CloseUp
 from .look import LARGE, SMALL, THEMES, order_groups, ramp, text_style, words
 from .migratetypes import TOKENS
@@ -32,44 +32,41 @@ ACROSS = 32
 ARROWS = 16
 
 _FILLS = {
-    "absent": (_("no memory"), "bg"),
-    "free_1": (_("up to ¼ free"), SMALL[3]),
-    "free_2": (_("up to ½ free"), SMALL[2]),
-    "free_3": (_("up to ¾ free"), SMALL[1]),
-    "free_4": (_("over ¾ free"), SMALL[0]),
-    "free": (_("wholly free"), LARGE[0]),
-    "movable": (_("in use, movable"), "used"),
-    "huge": (_("one huge page"), "other"),
-    "cannot_move": (_("with pages that cannot move"), "ink"),
-    "unknown": (_("not told"), "untold"),
-    "emptied": (_("emptied now"), "migrate"),
-    "filled": (_("filled now"), "scan_free"),
-    "isolated": (_("isolated now"), "isolated"),
+    "absent": (N_("no memory"), "bg"),
+    "free_1": (N_("up to ¼ free"), SMALL[3]),
+    "free_2": (N_("up to ½ free"), SMALL[2]),
+    "free_3": (N_("up to ¾ free"), SMALL[1]),
+    "free_4": (N_("over ¾ free"), SMALL[0]),
+    "free": (N_("wholly free"), LARGE[0]),
+    "movable": (N_("in use, movable"), "used"),
+    "huge": (N_("one huge page"), "other"),
+    "cannot_move": (N_("with pages that cannot move"), "ink"),
+    "unknown": (N_("not told"), "untold"),
+    "emptied": (N_("emptied now"), "migrate"),
+    "filled": (N_("filled now"), "scan_free"),
+    "isolated": (N_("isolated now"), "isolated"),
 }
 _PAGES = {
-    "hole": (_("no memory"), "bg"),
-    "free": (_("free"), SMALL[1]),
-    "movable": (_("in use"), "used"),
-    "large": (_("large folio"), "other"),
-    "cannot_move": (_("cannot move"), "ink"),
-    "unknown": (_("not told"), "untold"),
-    "pinned": (_("pinned"), "bad"),
-    "moved_out": (_("moved out"), "migrate"),
-    "moved_in": (_("moved in"), "scan_free"),
+    "hole": (N_("no memory"), "bg"),
+    "free": (N_("free"), SMALL[1]),
+    "movable": (N_("in use"), "used"),
+    "large": (N_("large folio"), "other"),
+    "cannot_move": (N_("cannot move"), "ink"),
+    "unknown": (N_("not told"), "untold"),
+    "pinned": (N_("pinned"), "bad"),
+    "moved_out": (N_("moved out"), "migrate"),
+    "moved_in": (N_("moved in"), "scan_free"),
 }
 
-_WORDS = {
-    text: _(text)
-    for text in (
-        "Colour", "what is in it", "migratetype", "largest free block", "pages that cannot move", "skip bit", "Pageblock",
-        "under the scanners", "migrate scanner", "free scanner", "emptied", "filled", "not visited yet", "pages", "moved",
-        "blocks", "free", "Free memory by block size", "before", "Unusable index at", "now", "Pages leave", "Pages arrive", "pages moved",
-        "step", "of", "migrate scanner: isolated", "free scanner: isolated", "fast search: isolated", "moved pages:", "failed",
-        "compaction begins", "compaction ends", "all pageblocks counted", "a request got a block", "no page map of this zone",
-        "pages not kept here; kept:", "as of the page map at", "with what was moved since", "one cell is", "pageblock of", "inferred",
-        "before the first page map", "first page", "asking …", "no page has moved yet", "which pages moved was not kept", "pageblocks",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("Colour"), N_("what is in it"), N_("migratetype"), N_("largest free block"), N_("pages that cannot move"), N_("skip bit"), N_("Pageblock"),
+    N_("under the scanners"), N_("migrate scanner"), N_("free scanner"), N_("emptied"), N_("filled"), N_("not visited yet"), N_("pages"), N_("moved"),
+    N_("blocks"), N_("free"), N_("Free memory by block size"), N_("before"), N_("Unusable index at"), N_("now"), N_("Pages leave"), N_("Pages arrive"), N_("pages moved"),
+    N_("step"), N_("of"), N_("migrate scanner: isolated"), N_("free scanner: isolated"), N_("fast search: isolated"), N_("moved pages:"), N_("failed"),
+    N_("compaction begins"), N_("compaction ends"), N_("all pageblocks counted"), N_("a request got a block"), N_("no page map of this zone"),
+    N_("pages not kept here; kept:"), N_("as of the page map at"), N_("with what was moved since"), N_("one cell is"), N_("pageblock of"), N_("inferred"),
+    N_("before the first page map"), N_("first page"), N_("asking …"), N_("no page has moved yet"), N_("which pages moved was not kept"), N_("pageblocks"),
+)  # fmt: skip
 
 
 def pagemap(subject: Subject) -> View | Missing:
@@ -156,7 +153,7 @@ def pagemap(subject: Subject) -> View | Missing:
         "parts": _parts(subject), "across": across, "down": down, "axis": drawn.yaxis[0], "map": drawn, "arrows": arrows,
         "scanners": scanners, "chosen": chosen, "marks": marks, "regions": regions, "gutter": gutter, "bars": bar_source,
         "bar_names": bar_names, "bar_range": bar_range, "bar_axis": bars.yaxis[0], "bars_figure": bars, "line": line, "insets": insets, "blocks": blocks,
-        "words": _WORDS, "about": _about(subject, found, kept),
+        "words": translated(_WORDS), "about": _about(subject, found, kept),
     }  # fmt: skip
     left = column(
         row(column(blocks["tools"], width=460, height=34), blocks["said"], sizing_mode="stretch_width", height=34),
@@ -319,12 +316,12 @@ def _parts(subject: Subject) -> dict[str, dict[str, Any]]:
     """Of each way to colour: where its colours begin in the palette, and what they mean."""
     sizes = [texts.order_size(order, subject.page_size) for order in subject.orders]
     meanings = {
-        "fill": [name for name, _colour in _FILLS.values()],
+        "fill": [_(name) for name, _colour in _FILLS.values()],
         "type": [*NAMES["pageblocks"]["migratetypes"], _("not told"), _("no memory")],
         "order": [_("none"), *sizes],
         "cannot": [_("none"), *(f"{2**k}{'' if k in (0, 9) else f'–{2 ** (k + 1) - 1}'}" for k in range(10))],
         "skip": [_("not skipped"), _("skipped")],
-        "page": [name for name, _colour in _PAGES.values()],
+        "page": [_(name) for name, _colour in _PAGES.values()],
     }
     begin = 0
     found = {}

@@ -7,7 +7,7 @@ from typing import Any
 import xarray as xr
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, HoverTool, LogTicker, Range1d
 
-from ..texts import _
+from ..texts import N_, _, translated
 from .latency import MILLISECONDS, bins_of, points_of, request_of
 from .view import Missing, Subject, View
 
@@ -15,13 +15,10 @@ Q = (50, 90, 99, 100)
 LINES = {"p50": ("solid", 2.5), "p90": ("dashed", 2.0), "p99": ("dotted", 2.0), "p100": ("dotdash", 1.2)}
 """Dash and width of each."""
 
-_WORDS = {
-    text: _(text)
-    for text in (
-        "Time per allocation", "Time to get", "got it", "fell back", "requests", "no request now", "median", "p90", "p99", "slowest",
-        "from", "to", "Latency percentiles",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("Time per allocation"), N_("Time to get"), N_("got it"), N_("fell back"), N_("requests"), N_("no request now"), N_("median"), N_("p90"), N_("p99"), N_("slowest"),
+    N_("from"), N_("to"), N_("Latency percentiles"),
+)  # fmt: skip
 
 
 def requests_of(subject: Subject) -> xr.Dataset | Missing:
@@ -65,7 +62,7 @@ def percentiles(subject: Subject) -> View | Missing:
     drawn.yaxis[0].formatter = CustomJSTickFormatter(code=MILLISECONDS)
     models: dict[str, Any] = {
         "points": points, "found": found, "lines": lines, "got": dots[0].data_source, "fell": dots[1].data_source,
-        "request": request_of(allocations), "words": _WORDS, "dashes": {name: dash for name, (dash, _width) in LINES.items()},
+        "request": request_of(allocations), "words": translated(_WORDS), "dashes": {name: dash for name, (dash, _width) in LINES.items()},
     }  # fmt: skip
     return View(
         "percentiles", drawn, cursor, "minmax(130px,1.7fr)", models, sheet="latency",

@@ -32,7 +32,7 @@ from .. import texts
 from ..experiments.policies import clock
 from ..experiments.schedule import apart
 from ..metrics import WHO
-from ..texts import _
+from ..texts import N_, _, translated
 from .explorer import Scene
 from .look import THEMES, WIDGETS, Paint, text_style, words
 from .view import script
@@ -59,14 +59,11 @@ _SCROLL = """
 h3 { padding-top: 10px; }
 th, td { font-size: 14px; }
 """
-_WORDS = {
-    text: _(text)
-    for text in (
-        "Load", "Who compacts", "Stalls an hour", "this hour", "so far", "of the largest",
-        "mean of", "days", "day", "never", "Play", "Pause", "Policy", "Speed", "Step back", "Step on", "Hour", "Table",
-        "huge pages not got", "Unusable free memory", "for huge pages, 0 to 1",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("Load"), N_("Who compacts"), N_("Stalls an hour"), N_("this hour"), N_("so far"), N_("of the largest"),
+    N_("mean of"), N_("days"), N_("day"), N_("never"), N_("Play"), N_("Pause"), N_("Policy"), N_("Speed"), N_("Step back"), N_("Step on"), N_("Hour"), N_("Table"),
+    N_("huge pages not got"), N_("Unusable free memory"), N_("for huge pages, 0 to 1"),
+)  # fmt: skip
 
 
 def schedule(told: xr.Dataset, *, theme: str = "auto") -> Scene:
@@ -110,7 +107,7 @@ def schedule(told: xr.Dataset, *, theme: str = "auto") -> Scene:
     title = _("When to compact")
     root = _page(title, _facts(told), controls, verdict, grid, table)
     settings = {
-        "theme": theme, "themes": THEMES, "words": _WORDS, "policies": _policies(told), "signs": SIGNS, "lane_signs": _LANE_SIGNS,
+        "theme": theme, "themes": THEMES, "words": translated(_WORDS), "policies": _policies(told), "signs": SIGNS, "lane_signs": _LANE_SIGNS,
         "lanes": {name: _who_words()[name] for name in _LANES}, "load": told.relative_load.values.tolist(), "begin": int(told.attrs["begin"]),
         "days": int(told.sizes["seed"]), "level": told.attrs["level"], "icon": _ICONS[told.attrs["level"]], "text": told.attrs["text"],
     }  # fmt: skip

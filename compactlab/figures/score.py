@@ -10,22 +10,19 @@ from bokeh.models import BoxAnnotation, ColumnDataSource, FixedTicker, HoverTool
 
 from ..metrics import fragmentation_score
 from ..simulation.presets import kernel, nearest_kernel
-from ..texts import _
+from ..texts import N_, _, translated
 from .timeline import seconds_of
 from .view import Between, Missing, Subject, View, steps
 
 ASSUMED = 20
 """The kernel's default of vm.compaction_proactiveness."""
 
-_WORDS = {
-    text: _(text)
-    for text in (
-        "Proactive score", "node", "this zone", "adds", "starts above", "stops at", "proactiveness", "assumed", "assumed: the kernel's default",
-        "never starts", "would start now", "sizes of the zones not recorded", "this kernel has none",
-        "first above it at", "never above it in this run", "at", "node score", "zone score", "it adds to the node",
-        "yes", "no", "not known",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("Proactive score"), N_("node"), N_("this zone"), N_("adds"), N_("starts above"), N_("stops at"), N_("proactiveness"), N_("assumed"), N_("assumed: the kernel's default"),
+    N_("never starts"), N_("would start now"), N_("sizes of the zones not recorded"), N_("this kernel has none"),
+    N_("first above it at"), N_("never above it in this run"), N_("at"), N_("node score"), N_("zone score"), N_("it adds to the node"),
+    N_("yes"), N_("no"), N_("not known"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ def score(subject: Subject) -> View | Missing:
     drawn.yaxis.ticker = FixedTicker(ticks=sorted({0, marks.low, 100}))
     nodes = [int(name.partition("/")[0]) for name in subject.zones]
     models = {
-        "told": told, "steps": source, "zones": len(subject.zones), "words": _WORDS, "marks": vars(marks),
+        "told": told, "steps": source, "zones": len(subject.zones), "words": translated(_WORDS), "marks": vars(marks),
         "node_of": [sorted(set(nodes)).index(node) for node in nodes], "nodes": len(set(nodes)),
     }  # fmt: skip
     return View(

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 from bokeh.models import CustomJSTickFormatter, FixedTicker, GridBox, LayoutDOM
 
-from ..texts import _
+from ..texts import N_, _
 from .look import words
 from .view import Missing, Subject, View
 
 SHEETS = {
-    "overview": _("Overview"),
-    "pagemap": _("Page map"),
-    "pressure": _("Pressure"),
-    "latency": _("Latency"),
-    "migration": _("Migration"),
-    "table": _("Table"),
+    "overview": N_("Overview"),
+    "pagemap": N_("Page map"),
+    "pressure": N_("Pressure"),
+    "latency": N_("Latency"),
+    "migration": N_("Migration"),
+    "table": N_("Table"),
 }
 """Keys and names of the sheets, in the order of their tabs."""
 

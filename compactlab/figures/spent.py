@@ -7,7 +7,7 @@ import xarray as xr
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, HoverTool, Range1d
 
 from ..metrics.busy import busy_spans, busy_until
-from ..texts import _
+from ..texts import N_, _, translated
 from .latency import MILLISECONDS, intervals
 from .percentiles import requests_of
 from .view import Between, Missing, Subject, View, steps
@@ -17,23 +17,20 @@ PARTS = ("alloc_ns", "clear_ns", "reclaim_ns", "scan_ns", "migrate_ns", "wait_ns
 
 _CUTS = 160
 _LOOKS = {
-    "alloc_ns": (_("free lists"), "used", None),
-    "clear_ns": (_("zeroing pages"), "other", None),
-    "reclaim_ns": (_("direct reclaim"), "fallback", "right_diagonal_line"),
-    "scan_ns": (_("scanning"), "scan_free", "dot"),
-    "migrate_ns": (_("moving pages"), "migrate", None),
-    "wait_ns": (_("waiting"), "highatomic", "horizontal_line"),
-    "compaction": (_("direct compaction"), "migrate", None),
-    "rest": (_("all else"), "used", None),
+    "alloc_ns": (N_("free lists"), "used", None),
+    "clear_ns": (N_("zeroing pages"), "other", None),
+    "reclaim_ns": (N_("direct reclaim"), "fallback", "right_diagonal_line"),
+    "scan_ns": (N_("scanning"), "scan_free", "dot"),
+    "migrate_ns": (N_("moving pages"), "migrate", None),
+    "wait_ns": (N_("waiting"), "highatomic", "horizontal_line"),
+    "compaction": (N_("direct compaction"), "migrate", None),
+    "rest": (N_("all else"), "used", None),
 }
 """Name, token and hatch of each part, from the bottom of the stack."""
 
-_WORDS = {
-    text: _(text)
-    for text in (
-        "Mean time of a request", "traced", "no request now", "requests", "from", "to", "mean", "What requests spend their time on",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("Mean time of a request"), N_("traced"), N_("no request now"), N_("requests"), N_("from"), N_("to"), N_("mean"), N_("What requests spend their time on"),
+)  # fmt: skip
 
 
 def spent(subject: Subject) -> View | Missing | None:
@@ -69,13 +66,13 @@ def spent(subject: Subject) -> View | Missing | None:
         layer = drawn.varea_step("x", edges[k], edges[k + 1], source=source, step_mode="after", **more)
         subject.paint(layer.glyph, fill_color=token, **({"hatch_color": "bg"} if hatch else {}))
     reader = drawn.line("x", edges[-1], source=source, line_alpha=0)
-    tips = [("at", "@when"), *((_LOOKS[name][0], f"@text{k}") for k, name in enumerate(parts))]
+    tips = [("at", "@when"), *((_(_LOOKS[name][0]), f"@text{k}") for k, name in enumerate(parts))]
     drawn.add_tools(HoverTool(renderers=[reader], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker.desired_num_ticks = 3
     drawn.yaxis[0].formatter = CustomJSTickFormatter(code=f"if (!tick) return '0'; {MILLISECONDS}")
     models = {
-        "told": told, "steps": source, "y": y_range, "words": _WORDS, "traced": traced,
-        "parts": [[name, *_LOOKS[name]] for name in parts],
+        "told": told, "steps": source, "y": y_range, "words": translated(_WORDS), "traced": traced,
+        "parts": [[name, _(title), *look] for name in parts for title, *look in [_LOOKS[name]]],
     }  # fmt: skip
     return View(
         "spent", drawn, cursor, f"minmax({42 + 17 * len(parts)}px,1.4fr)", models, sheet="latency",

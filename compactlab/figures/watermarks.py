@@ -6,21 +6,18 @@ import numpy as np
 import xarray as xr
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, HoverTool, Range1d
 
-from ..texts import _
+from ..texts import N_, _, translated
 from .timeline import seconds_of
 from .view import Between, Missing, Subject, View, steps
 
 MARKS = {"high": ("ok", "solid"), "low": ("warn", "dashed"), "min": ("bad", "dotted")}
 """Watermarks from the highest down: token and dash of each."""
 
-_WORDS = {
-    text: _(text)
-    for text in (
-        "Free pages and watermarks", "free", "high", "low", "min", "boosted by", "per-CPU lists", "not in buddyinfo", "per-CPU, not in buddyinfo",
-        "marks not recorded for this zone", "marks first read at", "above high: kswapd rests", "below high: kswapd, once woken, goes on",
-        "below low: requests wake kswapd", "below min: requests reclaim themselves", "at", "watermark",
-    )
-}  # fmt: skip
+_WORDS = (
+    N_("Free pages and watermarks"), N_("free"), N_("high"), N_("low"), N_("min"), N_("boosted by"), N_("per-CPU lists"), N_("not in buddyinfo"), N_("per-CPU, not in buddyinfo"),
+    N_("marks not recorded for this zone"), N_("marks first read at"), N_("above high: kswapd rests"), N_("below high: kswapd, once woken, goes on"),
+    N_("below low: requests wake kswapd"), N_("below min: requests reclaim themselves"), N_("at"), N_("watermark"),
+)  # fmt: skip
 
 
 def watermarks(subject: Subject) -> View | Missing:
@@ -57,7 +54,7 @@ def watermarks(subject: Subject) -> View | Missing:
     )
     models = {
         "told": told, "free": free, "lines": lines, "y": y_range, "axis": drawn.yaxis[0], "zones": len(subject.zones),
-        "words": _WORDS, "marks": {name: list(look) for name, look in MARKS.items()},
+        "words": translated(_WORDS), "marks": {name: list(look) for name, look in MARKS.items()},
     }  # fmt: skip
     boosted = any((np.asarray(boost) > 0).any() for boost in told.data["boost"])
     return View(

@@ -10,15 +10,15 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 
 from ..metrics import compaction_runs
 from ..schema import NO_INTEGER
-from ..texts import _
+from ..texts import N_, _
 from .view import Subject, View
 
 LANES = {
-    "direct": _("direct"),
-    "kcompactd": _("kcompactd"),
-    "proactive": _("proactive"),
-    "manual": _("manual"),
-    "unknown": _("somebody"),
+    "direct": N_("direct"),
+    "kcompactd": N_("kcompactd"),
+    "proactive": N_("proactive"),
+    "manual": N_("manual"),
+    "unknown": N_("somebody"),
 }
 MARKS = {
     "mm_compaction_kcompactd_wake": ("diamond", "kcompactd"),
@@ -57,7 +57,7 @@ def who(subject: Subject) -> View | None:
     lane = {name: float(len(active) - 1 - k) for k, name in enumerate(active)}
     ticks = list(lane.values())
     drawn.yaxis.ticker = FixedTicker(ticks=ticks)
-    drawn.yaxis.major_label_overrides = {tick: LANES[name] for name, tick in lane.items()}
+    drawn.yaxis.major_label_overrides = {tick: _(LANES[name]) for name, tick in lane.items()}
     drawn.yaxis.major_tick_line_color = None
     source = _bars(subject, runs, lane)
     bars = drawn.segment("x0", "y", "x1", "y", source=source, line_width=11)
@@ -72,7 +72,12 @@ def who(subject: Subject) -> View | None:
     dots = drawn.scatter("x", "y", source=marks, marker="marker", size=11, line_width=2, fill_alpha=0.9)
     subject.paint(dots.glyph, fill_color="migrate", line_color="ink")
     drawn.add_tools(HoverTool(renderers=[dots], tooltips=[("event", "@name"), ("at", "@when")]))
-    models = {"source": source, "marks": marks, "lanes": LANES, "origin": runs.attrs["from"]}
+    models = {
+        "source": source,
+        "marks": marks,
+        "lanes": {name: _(title) for name, title in LANES.items()},
+        "origin": runs.attrs["from"],
+    }
     share = "minmax(54px,.9fr)" if len(active) > 2 else "minmax(54px,.8fr)"
     return View("who", drawn, cursor, share, models)
 

@@ -10,7 +10,7 @@ from .indices import extfrag_for_order, fragmentation_index, unusable_index
 from .latency import latency_percentiles
 from .memory import free_by_order, largest_free_order
 from .parts import part
-from .sentences import TEMPLATES, browser_numbers, constants, sentence, zone_names
+from .sentences import browser_numbers, constants, sentence, templates, zone_names
 from .summary import QUANTITIES, summary
 from .verdicts import verdict
 
@@ -19,7 +19,6 @@ __all__ = [
     "OUTCOMES",
     "QUANTITIES",
     "REASONS",
-    "TEMPLATES",
     "WHO",
     "browser_numbers",
     "compaction_runs",
@@ -38,6 +37,7 @@ __all__ = [
     "score",
     "sentence",
     "summary",
+    "templates",
     "unusable_index",
     "verdict",
     "zone_names",

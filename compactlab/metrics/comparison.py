@@ -231,8 +231,9 @@ def _values(found: list[list[xr.Dataset]], quantities: list[str]) -> np.ndarray:
 
 
 def _coordinates(sides: list[Side], quantities: list[str]) -> dict[str, Any]:
+    meant = [QUANTITIES[name].translated() for name in quantities]
     described = {
-        field: ("quantity", np.array([getattr(QUANTITIES[name], field) for name in quantities], object))
+        field: ("quantity", np.array([getattr(one, field) for one in meant], object))
         for field in ("label", "unit", "better", "meaning")
     }
     return {
@@ -569,7 +570,7 @@ def _difference_text(compared: xr.Dataset, at: int, name: str) -> str:
         judged = ""  # a prediction beside what it predicts is nearer or farther, not better
     inside = ", ".join(filter(None, (change, judged)))
     told = _("{label} {side} instead of {first}").format(
-        label=QUANTITIES[name].label, side=without_unit(side, first), first=first
+        label=_(QUANTITIES[name].label), side=without_unit(side, first), first=first
     )
     return f"{told} ({inside})" if inside else told
 

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from .. import texts
-from ..texts import _
+from ..texts import N_, _
 from .codes import (
     BARRED_TYPES,
     LACKS_TYPES,
@@ -27,64 +27,70 @@ _SUCCEEDS = ("room", "room_all", "few_blocks", "near_watermark")
 _FAILS = ("watermark", "barred_types", "fragmentation", "fragmentation_and_shortage", "shortage")
 
 _PHRASES = {
-    "subject": _("{size} in {zone}"),
-    "text": _("{subject}: {outcome} — {why}."),
-    "answer": _("{size}: {outcome}, in {zone} — {why}."),
-    "node": _("{zone} (node {node})"),
-    "outcome.not_listed": _("not recorded"),
-    "outcome.would_succeed": _("would succeed"),
-    "outcome.only_just": _("would succeed, but only just"),
-    "outcome.below_watermark": _("below the watermark"),
-    "outcome.only_looks_free": _("only looks free"),
-    "outcome.no_free_block": _("no free block"),
-    "outcome.impossible": _("impossible"),
-    "why.not_listed": _("the zone is missing in this snapshot"),
-    "why.room": _("room for {such_blocks} ({usable}); {smaller} of free memory is in smaller blocks"),
-    "why.room_all": _("room for {such_blocks} ({usable}); every free page will do"),
-    "why.few_blocks": _("{blocks} left; {free} free, {smaller} of it in smaller blocks"),
-    "why.near_watermark": _("{spare} above the min watermark, so kswapd is woken; {blocks} left"),
-    "why.watermark": _("{short} short: {free} free, and {mark} must be left afterwards"),
-    "why.barred_types": _("{blocks_found} fit, but only in {types} memory, which this request may not use"),
-    "why.fragmentation": _("fragmentation, not shortage: {free} free, all of it in smaller blocks; {help}"),
-    "why.fragmentation_and_shortage": _(
+    "subject": N_("{size} in {zone}"),
+    "text": N_("{subject}: {outcome} — {why}."),
+    "answer": N_("{size}: {outcome}, in {zone} — {why}."),
+    "node": N_("{zone} (node {node})"),
+    "outcome.not_listed": N_("not recorded"),
+    "outcome.would_succeed": N_("would succeed"),
+    "outcome.only_just": N_("would succeed, but only just"),
+    "outcome.below_watermark": N_("below the watermark"),
+    "outcome.only_looks_free": N_("only looks free"),
+    "outcome.no_free_block": N_("no free block"),
+    "outcome.impossible": N_("impossible"),
+    "why.not_listed": N_("the zone is missing in this snapshot"),
+    "why.room": N_("room for {such_blocks} ({usable}); {smaller} of free memory is in smaller blocks"),
+    "why.room_all": N_("room for {such_blocks} ({usable}); every free page will do"),
+    "why.few_blocks": N_("{blocks} left; {free} free, {smaller} of it in smaller blocks"),
+    "why.near_watermark": N_("{spare} above the min watermark, so kswapd is woken; {blocks} left"),
+    "why.watermark": N_("{short} short: {free} free, and {mark} must be left afterwards"),
+    "why.barred_types": N_("{blocks_found} fit, but only in {types} memory, which this request may not use"),
+    "why.fragmentation": N_("fragmentation, not shortage: {free} free, all of it in smaller blocks; {help}"),
+    "why.fragmentation_and_shortage": N_(
         "fragmentation and shortage: {free} free, all of it in smaller blocks; "
         "compaction cannot start before {short} more are free"
     ),
-    "why.shortage": _("shortage: only {free} free, compaction cannot help"),
-    "why.too_large": _("the largest block of the zone is {largest}"),
-    "why.zone_closed": _("the kernel does not use this zone for such requests"),
-    "block": _("{count} block"),
-    "blocks": _("{count} blocks"),
-    "such_block": _("{count} such block"),
-    "such_blocks": _("{count} such blocks"),
-    "compaction_helps": _("compaction can help"),
-    "at_work": _("{who} compaction is at work now"),
-    "running": _("compaction is running ({who})"),
-    "who.direct": _("direct"),
-    "who.kcompactd": _("background"),
-    "who.proactive": _("proactive"),
-    "who.manual": _("manual"),
-    "who.unknown": _("manual or other"),
-    "on_pcp": _("{pcp} more in per-CPU lists, in pieces of unknown size"),
-    "no_watermarks": _("watermarks not recorded"),
-    "no_types": _("block types not recorded"),
-    "neither": _("watermarks and block types not recorded"),
-    "types_before": _("block types seen {age} s before"),
-    "types_after": _("block types seen {age} s later"),
-    "types_censored": _("block types counted only in part"),
+    "why.shortage": N_("shortage: only {free} free, compaction cannot help"),
+    "why.too_large": N_("the largest block of the zone is {largest}"),
+    "why.zone_closed": N_("the kernel does not use this zone for such requests"),
+    "block": N_("{count} block"),
+    "blocks": N_("{count} blocks"),
+    "such_block": N_("{count} such block"),
+    "such_blocks": N_("{count} such blocks"),
+    "compaction_helps": N_("compaction can help"),
+    "at_work": N_("{who} compaction is at work now"),
+    "running": N_("compaction is running ({who})"),
+    "who.direct": N_("direct"),
+    "who.kcompactd": N_("background"),
+    "who.proactive": N_("proactive"),
+    "who.manual": N_("manual"),
+    "who.unknown": N_("manual or other"),
+    "on_pcp": N_("{pcp} more in per-CPU lists, in pieces of unknown size"),
+    "no_watermarks": N_("watermarks not recorded"),
+    "no_types": N_("block types not recorded"),
+    "neither": N_("watermarks and block types not recorded"),
+    "types_before": N_("block types seen {age} s before"),
+    "types_after": N_("block types seen {age} s later"),
+    "types_censored": N_("block types counted only in part"),
     "icon.ok": "✓",
     "icon.warn": "!",
     "icon.bad": "✕",
 }
 
-TEMPLATES: dict[str, str] = {
-    **_PHRASES,
+_CODES = {
     **{f"reason.{code}": reason for code, reason in enumerate(REASONS)},
     **{f"outcome_of.{reason}": outcome for reason, outcome in REASON_OUTCOME.items()},
     **{f"level.{outcome}": level for outcome, level in OUTCOME_LEVEL.items()},
     **{f"type.{bit}": name for bit, name in enumerate(BARRED_TYPES)},
 }
-"""All the words of the verdict, and which belong to which code."""
+
+Templates = Mapping[str, str]
+
+
+def templates() -> Templates:
+    """All the words of the verdict, in the language chosen now, and which belong to which code."""
+    return {name: _(phrase) for name, phrase in _PHRASES.items()} | _CODES
+
 
 _BROWSER: dict[str, type[np.integer[Any]]] = {
     "reason": np.uint8,
@@ -99,17 +105,15 @@ Numbers = Mapping[str, Any]
 """One cell of a verdict: the variables of `browser_numbers`, and `order`, `page_size`, `zone`."""
 
 
-def sentence(
-    numbers: Numbers, templates: Mapping[str, str] = TEMPLATES, who: str | None = None
-) -> dict[str, str]:
+def sentence(numbers: Numbers, words: Templates | None = None, who: str | None = None) -> dict[str, str]:
     """One cell of a verdict in words.
 
     Parameters
     ----------
     numbers
         Scalars named as the variables of `browser_numbers`, with those of `constants`.
-    templates
-        As ``TEMPLATES``.
+    words
+        Those of the language chosen, if not given.
     who
         Who compacts at that moment: one of ``compaction.WHO`` or words of your own; None: nobody.
 
@@ -117,18 +121,19 @@ def sentence(
     -------
         level (ok, warn, bad), icon, subject, outcome, why, text.
     """
-    reason = templates[f"reason.{numbers['reason']}"]
-    outcome = templates[f"outcome_of.{reason}"]
-    level = templates[f"level.{outcome}"]
-    fields = _Fields(numbers, templates, who)
+    words = templates() if words is None else words
+    reason = words[f"reason.{numbers['reason']}"]
+    outcome = words[f"outcome_of.{reason}"]
+    level = words[f"level.{outcome}"]
+    fields = _Fields(numbers, words, who)
     parts = {
         "level": level,
-        "icon": templates[f"icon.{level}"],
-        "subject": templates["subject"].format_map(fields),
-        "outcome": templates[f"outcome.{outcome}"],
-        "why": "; ".join(templates[key].format_map(fields) for key in _phrases(numbers, reason, who)),
+        "icon": words[f"icon.{level}"],
+        "subject": words["subject"].format_map(fields),
+        "outcome": words[f"outcome.{outcome}"],
+        "why": "; ".join(words[key].format_map(fields) for key in _phrases(numbers, reason, who)),
     }
-    return parts | {"text": templates["text"].format_map(parts)}
+    return parts | {"text": words["text"].format_map(parts)}
 
 
 def _phrases(numbers: Numbers, reason: str, who: str | None) -> Iterator[str]:
@@ -158,7 +163,7 @@ def _phrases(numbers: Numbers, reason: str, who: str | None) -> Iterator[str]:
 class _Fields:
     """What stands in the braces of a template, made when it is asked for."""
 
-    def __init__(self, numbers: Numbers, templates: Mapping[str, str], who: str | None) -> None:
+    def __init__(self, numbers: Numbers, templates: Templates, who: str | None) -> None:
         self.numbers, self.templates, self.who = numbers, templates, who
 
     def __getitem__(self, name: str) -> str:
@@ -232,7 +237,8 @@ def zone_names(verdict: xr.Dataset) -> list[str]:
     names, nodes = verdict.zone_name.values.tolist(), verdict.node.values.tolist()
     if len(set(nodes)) <= 1:
         return names
-    return [TEMPLATES["node"].format(zone=name, node=node) for name, node in zip(names, nodes, strict=True)]
+    template = _(_PHRASES["node"])
+    return [template.format(zone=name, node=node) for name, node in zip(names, nodes, strict=True)]
 
 
 def browser_numbers(verdict: xr.Dataset) -> dict[str, np.ndarray]:
@@ -250,6 +256,7 @@ def browser_numbers(verdict: xr.Dataset) -> dict[str, np.ndarray]:
 
 def write(verdict: xr.Dataset) -> np.ndarray:
     """Texts of `sentence` for all cells: object array (time, zone)."""
+    words = templates()
     shared, arrays = constants(verdict), {name: verdict[name].values for name in _BROWSER}
     out = np.empty(verdict.reason.shape, object)
     for column, zone in enumerate(zone_names(verdict)):
@@ -259,21 +266,21 @@ def write(verdict: xr.Dataset) -> np.ndarray:
         for row, values in enumerate(rows):
             if values not in known:
                 numbers = {**shared, "zone": zone, **dict(zip(arrays, values, strict=True))}
-                known[values] = _text(numbers, half_filled)
+                known[values] = _text(numbers, words, half_filled)
             out[row, column] = known[values]
     return out
 
 
-def _text(numbers: Numbers, half_filled: dict[tuple[str, ...], str]) -> str:
-    """`sentence(numbers)["text"]`, faster: what its phrases have in common is filled in once."""
-    fields = _Fields(numbers, TEMPLATES, None)
+def _text(numbers: Numbers, templates: Templates, half_filled: dict[tuple[str, ...], str]) -> str:
+    """`sentence(numbers, templates)["text"]`, faster: what its phrases have in common is filled in once."""
+    fields = _Fields(numbers, templates, None)
     reason = REASONS[numbers["reason"]]
     phrases = tuple(_phrases(numbers, reason, None))
     if phrases not in half_filled:
-        half_filled[phrases] = TEMPLATES["text"].format(
-            subject=TEMPLATES["subject"].format_map(fields),
-            outcome=TEMPLATES[f"outcome.{REASON_OUTCOME[reason]}"],
-            why="; ".join(TEMPLATES[phrase] for phrase in phrases),
+        half_filled[phrases] = templates["text"].format(
+            subject=templates["subject"].format_map(fields),
+            outcome=templates[f"outcome.{REASON_OUTCOME[reason]}"],
+            why="; ".join(templates[phrase] for phrase in phrases),
         )
     return half_filled[phrases].format_map(fields)
 
@@ -300,4 +307,4 @@ def answer(verdict: xr.Dataset) -> str:
     numbers = {name: last[name].values[best].item() for name in _BROWSER}
     words = sentence({**constants(verdict), "zone": zone_names(verdict)[best], **numbers})
     size = texts.order_size(verdict.attrs["order"], constants(verdict)["page_size"])
-    return TEMPLATES["answer"].format(size=size, zone=zone_names(verdict)[best], **words)
+    return _(_PHRASES["answer"]).format(size=size, zone=zone_names(verdict)[best], **words)

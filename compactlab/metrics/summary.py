@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ..schema import NO_INTEGER, pageblock_order
-from ..texts import _
+from ..texts import N_, _
 from .compaction import compaction_runs, compaction_work
 from .fragmentation import fragmentation_score
 from .indices import unusable_index
@@ -28,39 +28,43 @@ class Quantity(NamedTuple):
     better: str  # "lower", "higher", or "" where neither is
     meaning: str
 
+    def translated(self) -> Quantity:
+        """The same in the language chosen now."""
+        return self._replace(label=_(self.label), meaning=_(self.meaning))
+
 
 QUANTITIES: dict[str, Quantity] = {
-    "requests": Quantity(_("requests"), "requests", "", _("Requests of the order.")),
-    "failures": Quantity(_("failed requests"), "requests", "lower", _("Requests of the order that got no block.")),
-    "success_share": Quantity(_("share served"), "1", "higher", _("Share of the requests of the order that got a block.")),
-    "latency_p50": Quantity(_("median latency"), "ns", "lower", _("Half of the requests took no longer.")),
-    "latency_p90": Quantity(_("p90 latency"), "ns", "lower", _("90 % of the requests took no longer.")),
-    "latency_p99": Quantity(_("p99 latency"), "ns", "lower", _("99 % of the requests took no longer.")),
-    "latency_mean": Quantity(_("mean latency"), "ns", "lower", _("Mean time a request took.")),
-    "latency_total": Quantity(_("time spent in requests"), "ns", "lower", _("Time that all requests of the order took together.")),
-    "compact_stall": Quantity(_("direct compactions"), "runs", "lower", _("Requests that compacted for themselves (compact_stall).")),
-    "compact_success": Quantity(_("direct compactions that helped"), "runs", "", _("Direct compactions that gave the block (compact_success).")),
-    "compact_fail": Quantity(_("direct compactions that failed"), "runs", "lower", _("Direct compactions that did not give the block (compact_fail).")),
-    "allocstall": Quantity(_("direct reclaims"), "runs", "lower", _("Requests that reclaimed for themselves (allocstall).")),
-    "migrated": Quantity(_("pages moved"), "pages", "lower", _("Pages moved, by compaction where events tell, for any reason where only counters do.")),
-    "migrate_scanned": Quantity(_("pages scanned, migrate scanner"), "pages", "lower", _("Page frames the migrate scanner passed.")),
-    "free_scanned": Quantity(_("pages scanned, free scanner"), "pages", "lower", _("Page frames the free scanner passed.")),
-    "scan_efficiency": Quantity(_("pages moved per page scanned"), "1", "higher", _("Pages moved per page frame that the migrate scanner passed.")),
-    "compaction_runs": Quantity(_("compactions"), "runs", "", _("Compactions of zones, by whom ever.")),
-    "compaction_time": Quantity(_("time in compaction"), "ns", "lower", _("Sum of the durations of all compactions.")),
-    "cpu_direct": Quantity(_("direct compaction time"), "ns", "lower", _("Time that requests compacted for themselves.")),
-    "cpu_kcompactd": Quantity(_("CPU time of kcompactd"), "ns", "lower", _("CPU time of kcompactd; in a recording the time it compacted.")),
-    "cpu_kswapd": Quantity(_("CPU time of kswapd"), "ns", "lower", _("CPU time of kswapd; in a recording the time it was awake.")),
-    "unusable_first": Quantity(_("unusable index at the start"), "1", "", _("Share of free memory in blocks too small for the order, at the first sample; 1: none free.")),
-    "unusable_last": Quantity(_("unusable index at the end"), "1", "lower", _("The same at the last sample.")),
-    "unusable_mean": Quantity(_("mean unusable index"), "1", "lower", _("Mean of the index over time.")),
-    "free_last": Quantity(_("free memory at the end"), "pages", "", _("Free pages of the zone at the last sample, without per-CPU lists.")),
-    "usable_last": Quantity(_("usable free memory at the end"), "pages", "higher", _("Free pages in blocks of the order and larger, at the last sample.")),
-    "fragmentation_score_first": Quantity(_("fragmentation score at the start"), "percent", "", _("Score of the zone that proactive compaction looks at, at the first sample.")),
-    "fragmentation_score_last": Quantity(_("fragmentation score at the end"), "percent", "lower", _("The same at the last sample.")),
-    "extfrag_events": Quantity(_("fragmenting fallbacks"), "events", "lower", _("Blocks smaller than a pageblock taken from another migratetype.")),
-    "oom_kills": Quantity(_("out-of-memory kills"), "kills", "lower", _("Processes killed for lack of memory (oom_kill).")),
-    "duration": Quantity(_("length of the run"), "ns", "", _("From the begin of the run, or of the part it was cut to, to its end.")),
+    "requests": Quantity(N_("requests"), "requests", "", N_("Requests of the order.")),
+    "failures": Quantity(N_("failed requests"), "requests", "lower", N_("Requests of the order that got no block.")),
+    "success_share": Quantity(N_("share served"), "1", "higher", N_("Share of the requests of the order that got a block.")),
+    "latency_p50": Quantity(N_("median latency"), "ns", "lower", N_("Half of the requests took no longer.")),
+    "latency_p90": Quantity(N_("p90 latency"), "ns", "lower", N_("90 % of the requests took no longer.")),
+    "latency_p99": Quantity(N_("p99 latency"), "ns", "lower", N_("99 % of the requests took no longer.")),
+    "latency_mean": Quantity(N_("mean latency"), "ns", "lower", N_("Mean time a request took.")),
+    "latency_total": Quantity(N_("time spent in requests"), "ns", "lower", N_("Time that all requests of the order took together.")),
+    "compact_stall": Quantity(N_("direct compactions"), "runs", "lower", N_("Requests that compacted for themselves (compact_stall).")),
+    "compact_success": Quantity(N_("direct compactions that helped"), "runs", "", N_("Direct compactions that gave the block (compact_success).")),
+    "compact_fail": Quantity(N_("direct compactions that failed"), "runs", "lower", N_("Direct compactions that did not give the block (compact_fail).")),
+    "allocstall": Quantity(N_("direct reclaims"), "runs", "lower", N_("Requests that reclaimed for themselves (allocstall).")),
+    "migrated": Quantity(N_("pages moved"), "pages", "lower", N_("Pages moved, by compaction where events tell, for any reason where only counters do.")),
+    "migrate_scanned": Quantity(N_("pages scanned, migrate scanner"), "pages", "lower", N_("Page frames the migrate scanner passed.")),
+    "free_scanned": Quantity(N_("pages scanned, free scanner"), "pages", "lower", N_("Page frames the free scanner passed.")),
+    "scan_efficiency": Quantity(N_("pages moved per page scanned"), "1", "higher", N_("Pages moved per page frame that the migrate scanner passed.")),
+    "compaction_runs": Quantity(N_("compactions"), "runs", "", N_("Compactions of zones, by whom ever.")),
+    "compaction_time": Quantity(N_("time in compaction"), "ns", "lower", N_("Sum of the durations of all compactions.")),
+    "cpu_direct": Quantity(N_("direct compaction time"), "ns", "lower", N_("Time that requests compacted for themselves.")),
+    "cpu_kcompactd": Quantity(N_("CPU time of kcompactd"), "ns", "lower", N_("CPU time of kcompactd; in a recording the time it compacted.")),
+    "cpu_kswapd": Quantity(N_("CPU time of kswapd"), "ns", "lower", N_("CPU time of kswapd; in a recording the time it was awake.")),
+    "unusable_first": Quantity(N_("unusable index at the start"), "1", "", N_("Share of free memory in blocks too small for the order, at the first sample; 1: none free.")),
+    "unusable_last": Quantity(N_("unusable index at the end"), "1", "lower", N_("The same at the last sample.")),
+    "unusable_mean": Quantity(N_("mean unusable index"), "1", "lower", N_("Mean of the index over time.")),
+    "free_last": Quantity(N_("free memory at the end"), "pages", "", N_("Free pages of the zone at the last sample, without per-CPU lists.")),
+    "usable_last": Quantity(N_("usable free memory at the end"), "pages", "higher", N_("Free pages in blocks of the order and larger, at the last sample.")),
+    "fragmentation_score_first": Quantity(N_("fragmentation score at the start"), "percent", "", N_("Score of the zone that proactive compaction looks at, at the first sample.")),
+    "fragmentation_score_last": Quantity(N_("fragmentation score at the end"), "percent", "lower", N_("The same at the last sample.")),
+    "extfrag_events": Quantity(N_("fragmenting fallbacks"), "events", "lower", N_("Blocks smaller than a pageblock taken from another migratetype.")),
+    "oom_kills": Quantity(N_("out-of-memory kills"), "kills", "lower", N_("Processes killed for lack of memory (oom_kill).")),
+    "duration": Quantity(N_("length of the run"), "ns", "", N_("From the begin of the run, or of the part it was cut to, to its end.")),
 }  # fmt: skip
 """All that a summary may tell, in the order of its tables."""
 
@@ -107,7 +111,7 @@ def summary(run: xr.DataTree, zone: str | None = None, order: int | None = None)
         found |= _fragmentation(run, label, order)
     known = {name: found[name] for name in QUANTITIES if found.get(name) is not None}
     variables = {
-        name: ((), np.array(value), dict(zip(("label", "unit", "better", "meaning"), QUANTITIES[name], strict=True)))
+        name: ((), np.array(value), QUANTITIES[name].translated()._asdict())
         for name, value in known.items()
     }  # fmt: skip
     told = {each: run.attrs[each] for each in ("name", "source", "seed", "page_size") if each in run.attrs}

@@ -112,7 +112,7 @@ def _cells():
 
 
 def _compare(page, cells, who):
-    js = _in_browser(page, f"verdictSentence(it, {json.dumps(metrics.TEMPLATES)}, {json.dumps(who)})", cells)
+    js = _in_browser(page, f"verdictSentence(it, {json.dumps(metrics.templates())}, {json.dumps(who)})", cells)
     python = [metrics.sentence(cell, who=who) for cell in cells]
     different = [pair for pair in zip(js, python, strict=True) if pair[0] != pair[1]]
     assert not different, different[0]

@@ -21,14 +21,14 @@ from ...figures.percentiles import LINES, requests_of
 from ...figures.percentiles import percentiles as percentiles_view
 from ...figures.spent import spent as spent_view
 from ...figures.view import Missing, View
-from ...texts import _
+from ...texts import N_, _
 from .panel import STYLES, Panel, milliseconds
 from .sheet import Sheet, formatted
 from .stage import Stage
 
 _GOT = {"token": "huge", "marker": "o", "markersize": 3.5, "alpha": 0.45, "markeredgewidth": 0}
 _FELL = {"token": "fallback", "marker": "x", "markersize": 5.5, "alpha": 1.0, "markeredgewidth": 1.2}
-_NAMES = {"p50": _("median"), "p90": "p90", "p99": "p99", "p100": _("slowest")}
+_NAMES = {"p50": N_("median"), "p90": "p90", "p99": "p99", "p100": N_("slowest")}
 _HATCHES = {"right_diagonal_line": "////", "dot": "..", "horizontal_line": "--"}
 
 
@@ -54,7 +54,7 @@ def percentiles(sheet: Sheet, stage: Stage) -> Panel | Missing:
     view = percentiles_view(stage.subject)
     if isinstance(view, Missing):
         return view
-    lines = {name: (_NAMES[name], dash, width) for name, (dash, width) in LINES.items()}
+    lines = {name: (_(_NAMES[name]), dash, width) for name, (dash, width) in LINES.items()}
     return _requests(sheet, stage, view, view.models["found"].data, lines)
 
 

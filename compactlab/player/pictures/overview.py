@@ -18,12 +18,12 @@ from ...figures.timeline import WIDTH
 from ...figures.view import Missing
 from ...figures.who import who as who_view
 from ...figures.work import work as work_view
-from ...texts import _
+from ...texts import N_, _
 from .panel import Panel, held, memory_axis, per_second, stretched
 from .sheet import Sheet, formatted
 from .stage import Stage
 
-MARKERS = {"diamond": ("D", _("woken")), "x": ("x", _("deferred")), "circle_x": ("X", _("given up")), "triangle": ("^", _("kswapd woken"))}  # fmt: skip
+MARKERS = {"diamond": ("D", N_("woken")), "x": ("x", N_("deferred")), "circle_x": ("X", N_("given up")), "triangle": ("^", N_("kswapd woken"))}  # fmt: skip
 
 
 def contiguity(sheet: Sheet, stage: Stage) -> Panel | Missing:
@@ -129,7 +129,7 @@ def who(sheet: Sheet, stage: Stage) -> Panel | Missing:
 
     handles: list[Artist] = [sheet.patch(_("a run"), "migrate")]
     handles += [
-        Line2D([], [], label=MARKERS[kind][1], linestyle="none", **_mark(sheet, kind))
+        Line2D([], [], label=_(MARKERS[kind][1]), linestyle="none", **_mark(sheet, kind))
         for kind in dict.fromkeys(marks["marker"])
     ]
     return Panel(_("Who compacts"), 0.4 + 0.3 * len(lanes), draw, handles)
