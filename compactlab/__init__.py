@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, experiments, metrics, player, schema, store
+    from . import datasets, experiments, metrics, player, schema, store, teaching
     from .dashboards import CompactionLab, Compare, Explorer, Schedule, WhatIf
     from .experiments.schedule import schedule
     from .experiments.sweep import sweep
@@ -72,6 +72,7 @@ _MODULES = {
     "readers": "readers",
     "schema": "schema",
     "store": "store",
+    "teaching": "teaching",
     "workloads": "simulation.workloads",
 }
 
@@ -108,6 +109,7 @@ __all__ = [
     "simulate",
     "store",
     "sweep",
+    "teaching",
     "verdict",
     "views",
     "what_if",

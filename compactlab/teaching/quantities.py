@@ -8,6 +8,7 @@ import numbers
 import re
 import unicodedata
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -88,6 +89,7 @@ _TEXT = re.compile(
     re.IGNORECASE,
 )
 _MOST_EXPONENT = 64
+_LARGEST = 10**30
 
 
 @dataclass(frozen=True)
@@ -153,16 +155,17 @@ def parse(answer: object, unit: str, page_size: int = PAGE_SIZE) -> Quantity | P
         return _converted(Fraction(int(np.timedelta64(answer, "ns").astype(np.int64))), "ns", unit, page_size)
     if isinstance(answer, str):
         return _of_text(answer, unit, page_size)
-    if isinstance(answer, bool | np.bool_) or not isinstance(answer, numbers.Real):
+    if isinstance(answer, bool | np.bool_) or not isinstance(answer, numbers.Real | Decimal):
         return Problem("wrong_type", _not_a_number(answer))
-    if not math.isfinite(answer):
+    if not isinstance(answer, numbers.Integral) and not math.isfinite(answer):
         text = (
             _("The answer is NaN: not a number. Something it was computed from is missing, or was 0 / 0.")
             if math.isnan(answer)
             else _("The answer is infinite; memory and time are not.")
         )
         return Problem("nonsense", text)
-    return Quantity(_plain(Fraction(answer)))
+    exact = Fraction(answer) if isinstance(answer, numbers.Rational | Decimal) else Fraction(float(answer))
+    return _converted(exact, None, unit, page_size)
 
 
 def elsewhere(value: float, truth: float, unit: str, page_size: int = PAGE_SIZE) -> str | None:
@@ -242,7 +245,7 @@ def _of_text(answer: str, unit: str, page_size: int) -> Quantity | Problem:
     ahead = (match["before"] or "").strip().lower()
     written = match["unit"] or ("order" if ahead == "order" else None)
     if written is None:
-        return Quantity(_plain(number))
+        return _converted(number, None, unit, page_size)
     given = known(written)
     if given is None:
         return Problem(
@@ -254,8 +257,12 @@ def _of_text(answer: str, unit: str, page_size: int) -> Quantity | Problem:
     return _converted(number, given, unit, page_size)
 
 
-def _converted(number: Fraction, given: str, unit: str, page_size: int) -> Quantity | Problem:
-    """The number in the unit asked for, if both measure the same."""
+def _converted(number: Fraction, given: str | None, unit: str, page_size: int) -> Quantity | Problem:
+    """The number in the unit asked for, if both measure the same; a bare number is in that unit."""
+    if abs(number) > _LARGEST:
+        return Problem("out_of_range", _("The answer is larger than anything in a computer."))
+    if given is None:
+        return Quantity(_plain(number))
     if UNITS[given][0] != UNITS[unit][0]:
         kinds = [
             _(KINDS[kind]) if kind in KINDS else _("a count") for kind in (UNITS[given][0], UNITS[unit][0])

@@ -1,0 +1,1 @@
+"""The exercises, one module a topic; each has a tuple `EXERCISES`, which is found by itself."""
