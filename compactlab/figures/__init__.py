@@ -4,5 +4,6 @@ from .compare import comparison
 from .explorer import Scene, explorer
 from .fidelity import fidelity
 from .schedule import schedule
+from .steps import steps
 
-__all__ = ["Scene", "comparison", "explorer", "fidelity", "schedule"]
+__all__ = ["Scene", "comparison", "explorer", "fidelity", "schedule", "steps"]

@@ -10,11 +10,13 @@ import xarray as xr
 from IPython.display import publish_display_data
 
 from ..figures.aligned import zones_of
+from ..figures.story import is_story
 from ..metrics.comparison import sides_of
 from .beside import beside
 from .pack import Theme
 from .poster import poster
 from .report import Shown, page_of
+from .storyfilm import storyfilm
 
 
 def show(
@@ -26,17 +28,18 @@ def show(
     height: int = 720,
     max_bytes: int = 3_000_000,
 ) -> None:
-    """Show runs, or a score, in a notebook such that the figure still works when nobody runs the notebook.
+    """Show runs, a score or a story in a notebook such that the figure still works when nobody runs the notebook.
 
     Two outputs: an animated picture of the runs, which is shown even where scripts are stripped, and the
-    Explorer, the runs side by side, or the figure of a score, in a frame of its own. JupyterLab shows the second one of a notebook
-    that somebody else has run only after `jupyter trust`.
+    Explorer, the runs side by side, or the figure of a score or a story, in a frame of its own. JupyterLab shows
+    the second one of a notebook that somebody else has run only after `jupyter trust`.
 
     Parameters
     ----------
     run
         Recording or simulation; a list of two or more of them, or a mapping from names to runs, to lay them
-        side by side, where each may be a list of runs with other seeds; or what `score` or `schedule` returns.
+        side by side, where each may be a list of runs with other seeds; what `score` or `schedule` returns;
+        or a story told step by step, as described in `compactlab.figures.story`.
     theme
         "light", "dark", or "auto": as the reader's system is set.
     zone
@@ -58,9 +61,9 @@ def show(
 
 
 def _film(run: Shown, zone: str | None, order: int | None, theme: str) -> bytes | None:
-    """Animated picture of what has free lists, else None."""
+    """Animated picture of a story, or of what has free lists, else None."""
     if isinstance(run, xr.Dataset):
-        return None
+        return storyfilm(run, theme=theme) if is_story(run) else None
     if isinstance(run, xr.DataTree):
         return poster(run, zone=zone, order=order, theme=theme) if "zones" in run.children else None
     sides = sides_of(*([run] if isinstance(run, Mapping) else run))

@@ -10,6 +10,7 @@ from pathlib import Path
 import xarray as xr
 
 from .. import figures, texts
+from ..figures.story import is_story
 from ..metrics.comparison import Runs
 from ..texts import _
 from .pack import Theme, pack
@@ -23,13 +24,13 @@ SIDE_BY_SIDE = 4
 """Fewer moments are drawn of runs side by side: there are many lines and several axes."""
 
 Shown = xr.DataTree | xr.Dataset | Sequence[Runs] | Mapping[str, Runs]
-"""A run, what `score` or `schedule` returns, or runs to be laid beside each other."""
+"""A run, what `score` or `schedule` returns, a told story, or runs to be laid beside each other."""
 
 
 def page_of(
     run: Shown, *, theme: Theme, zone: str | None, order: int | None, max_bytes: int
 ) -> tuple[str, figures.Scene]:
-    """Page of a run, or of several side by side, thinned until it fits, or of a score; and its scene.
+    """Page of a run, or of several side by side, thinned until it fits, of a score or a story; and its scene.
 
     Raises
     ------
@@ -39,7 +40,7 @@ def page_of(
     bins = BINS
     while True:
         if isinstance(run, xr.Dataset):
-            scene = (figures.schedule if "policy" in run.dims else figures.fidelity)(run, theme=theme)
+            scene = _of_dataset(run, theme)
         elif isinstance(run, xr.DataTree):
             scene = figures.explorer(run, zone=zone, order=order, theme=theme, bins=bins)
         else:
@@ -50,12 +51,23 @@ def page_of(
         page = pack(scene.root, scene.title, theme=theme)
         if len(page.encode()) <= max_bytes:
             return page, scene
+        if isinstance(run, xr.Dataset):
+            raise ValueError(
+                f"max_bytes: found a page of {texts.count(len(page.encode()))} bytes, expected at most "
+                f"{texts.count(max_bytes)}. Allow more, or tell fewer steps, rows or cells"
+            )
         if bins == FEWEST_BINS:
             raise ValueError(
                 f"max_bytes: found a page of {texts.count(len(page.encode()))} bytes with {FEWEST_BINS} "
                 f"snapshots, expected at most {texts.count(max_bytes)}. Allow more, or keep fewer zones"
             )
         bins = max(FEWEST_BINS, bins // 2)
+
+
+def _of_dataset(told: xr.Dataset, theme: Theme) -> figures.Scene:
+    if is_story(told):
+        return figures.steps(told, theme=theme)
+    return (figures.schedule if "policy" in told.dims else figures.fidelity)(told, theme=theme)
 
 
 def render(
@@ -67,7 +79,7 @@ def render(
     order: int | None = None,
     max_bytes: int = 6_000_000,
 ) -> Path:
-    """Write the Explorer of a run, runs side by side, or the figure of a score to an HTML file; print its size.
+    """Write the Explorer of a run, runs side by side, a score or a story to an HTML file; print its size.
 
     An existing report is replaced once the new one is complete.
 
@@ -75,7 +87,8 @@ def render(
     ----------
     run
         Recording or simulation; a list of two or more of them, or a mapping from names to runs, to lay them
-        side by side, where each may be a list of runs with other seeds; or what `score` or `schedule` returns.
+        side by side, where each may be a list of runs with other seeds; what `score` or `schedule` returns;
+        or a story told step by step, as described in `compactlab.figures.story`.
     path
         File to write, ending in .html.
     theme
