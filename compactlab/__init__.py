@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, experiments, metrics, player, schema, store, teaching
+    from . import datasets, experiments, metrics, pagetables, player, schema, store, teaching
     from .dashboards import CompactionLab, Compare, Explorer, Schedule, WhatIf
     from .experiments.schedule import schedule
     from .experiments.sweep import sweep
@@ -68,6 +68,7 @@ _MODULES = {
     "datasets": "datasets",
     "experiments": "experiments",
     "metrics": "metrics",
+    "pagetables": "pagetables",
     "player": "player",
     "readers": "readers",
     "schema": "schema",
@@ -96,6 +97,7 @@ __all__ = [
     "language",
     "metrics",
     "open",
+    "pagetables",
     "picture",
     "player",
     "read",
