@@ -53,6 +53,8 @@ def test_from_kinds__no_page_has_the_flag():
 def test_from_kinds__types_of_pageblocks():
     zone = Zone.from_kinds(["slab", "free"] * 16, migratetype="Unmovable", **SMALL)
     assert zone.seed.migratetype.tolist() == [m.UNMOVABLE] * 4
+    zone = Zone.from_kinds(["anon", "free"] * 16, migratetype=["Movable", "CMA", "CMA", "Unmovable"], **SMALL)
+    assert zone.seed.migratetype.tolist() == [m.MOVABLE, m.CMA, m.CMA, m.UNMOVABLE]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,7 @@ def test_from_kinds__types_of_pageblocks():
         ({"flags": {"pinned": [1]}}, "of free pages; expected anon or file pages"),
         ({"flags": {"pinned": [0.5]}}, "of float64; expected positions or a mask"),
         ({"migratetype": "movable"}, "migratetype 'movable'"),
+        ({"migratetype": ["CMA"] * 3}, "3 migratetypes; expected one, or one for each of 4 pageblocks"),
         ({"folio_order": 5}, "folio_order=5; expected 0 to 4"),
         ({"kind": ["file", "free"] * 16, "folio_order": 1}, "page 0 is a file page in a folio of order 1"),
     ],

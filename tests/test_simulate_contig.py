@@ -142,3 +142,35 @@ def test_contig_ranges__share_the_zone():
     assert taken + int(value.sel(counter="alloc_contig_fail")) == 40
     assert 25 <= taken <= 32
     assert (kinds(run, "after") == m.KERNEL).sum() == taken << 9
+
+
+def half_cma():
+    """A free zone whose upper half is kept for CMA."""
+    small = {
+        "pageblock_order": 5,
+        "nr_orders": 7,
+        "start_pfn": FIRST,
+        "sysctls": cl.Sysctls(min_free_kbytes=128),
+    }
+    return Zone.from_kinds(["free"] * 2048, migratetype=["Movable"] * 32 + ["CMA"] * 32, **small)
+
+
+def test_cma__movable_pages_live_there_and_kernel_pages_do_not():
+    programs = cl.simulate(half_cma(), workloads.punch(fill=0.7, keep=1, demand=0, settle_s=0))
+    kernel = cl.simulate(half_cma(), workloads.slab_growth(unmovable=0.7, reclaimable=0, shrink=0))
+    assert (kinds(programs, "after")[1024:] == m.ANON).sum() > 400
+    assert (kinds(kernel, "after")[:1024] == m.SLAB).sum() > 800
+    assert (kinds(kernel, "after")[1024:] == m.SLAB).sum() == 0
+
+
+def test_cma__the_owner_alone_gets_the_range():
+    run = cl.simulate(half_cma(), workloads.punch(fill=0.7, keep=1, demand=0, settle_s=0))
+    zone = Zone.from_pages(run, keyframe="after")
+    lived = np.flatnonzero(kinds(run, "after")[1024:] == m.ANON)
+    start = FIRST + 1024 + int(lived[0]) // BLOCK * BLOCK
+    for_others = alloc_contig_range(zone, start, start + BLOCK)
+    assert result(for_others) == "EBUSY"
+    assert named(for_others, "compact_refused").pfn.values.tolist() == [start]
+    taken = alloc_contig_range(zone, start, start + BLOCK, cma=True)
+    assert result(taken) == "success"
+    assert taken["moves"].sizes["move"] > 0

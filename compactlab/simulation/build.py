@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.manual import as_after_reset
 from ..core.memory import (
+    CMA,
     FREE,
     MAX_CLASSES,
     MAX_DRAWS,
@@ -119,6 +120,7 @@ def build(
     for number, zone in enumerate(zones):
         _place(memory, number, zone, base)
         populate(memory, number)
+    memory.rules["cma"] = (memory.block["migratetype"] == CMA).any()
     _set_marks(memory, zones)
     _set_zonelists(memory, zones)
     memory.state["cost"][0] = costs.to_picoseconds()

@@ -22,6 +22,7 @@ def alloc_contig_range(
     start_pfn: int,
     end_pfn: int,
     *,
+    cma: bool = False,
     costs: CostModel | None = None,
     events: int = 200_000,
     moves: int = 1_000_000,
@@ -39,6 +40,8 @@ def alloc_contig_range(
         The zone, or all zones of a machine; they stay as they are.
     start_pfn, end_pfn
         The range: first page frame number, and the one behind the last.
+    cma
+        Whether its CMA pageblocks are the caller's; anybody else is refused them.
     costs
         What steps cost.
     events, moves
@@ -81,11 +84,11 @@ def alloc_contig_range(
     samples.take()
     samples.frame()
     base = first_page(zones)
-    result = RESULTS[take_range(samples.memory, start_pfn - base, end_pfn - base, False)]
+    result = RESULTS[take_range(samples.memory, start_pfn - base, end_pfn - base, cma)]
     samples.take()
     samples.frame()
     samples.keyframe("after")
-    config = {"start_pfn": start_pfn, "end_pfn": end_pfn, "result": result}
+    config = {"start_pfn": start_pfn, "end_pfn": end_pfn, "cma": cma, "result": result}
     return run_of(
         samples, name="alloc_contig_range", config={"alloc_contig_range": config}, costs=costs, seed=seed
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +17,7 @@ def declared(
     kind: ArrayLike,
     flags: Mapping[str, ArrayLike],
     folio_order: int,
-    migratetype: str,
+    migratetype: str | Sequence[str],
     first_pfn: int,
     pageblock_order: int,
     nr_orders: int,
@@ -30,7 +30,7 @@ def declared(
     for name, pages in flags.items():
         bits[_marked(name, pages, kinds)] |= 1 << one_of("flag", name, FLAGS)
     first, last = first_pfn >> pageblock_order, (first_pfn + kinds.size - 1) >> pageblock_order
-    types = np.full(last - first + 1, one_of("migratetype", migratetype, MIGRATETYPES), np.uint8)
+    types = _types(migratetype, last - first + 1)
     return Seed(kinds, orders, (kinds == ANON).astype(np.uint8), bits, types)
 
 
@@ -62,6 +62,16 @@ def _orders(kinds: np.ndarray, first_pfn: int, folio_order: int, nr_orders: int)
             )
         orders[starts] = np.where(starts == head, folio_order, TAIL)
     return orders
+
+
+def _types(migratetype: str | Sequence[str], nr_pageblocks: int) -> np.ndarray:
+    """Migratetypes by number, of all pageblocks or each."""
+    names = [migratetype] * nr_pageblocks if isinstance(migratetype, str) else list(migratetype)
+    if len(names) != nr_pageblocks:
+        raise ValueError(
+            f"Zone.from_kinds: {len(names)} migratetypes; expected one, or one for each of {nr_pageblocks} pageblocks"
+        )
+    return np.array([one_of("migratetype", name, MIGRATETYPES) for name in names], np.uint8)
 
 
 def _marked(name: str, pages: ArrayLike, kinds: np.ndarray) -> np.ndarray:

@@ -185,7 +185,7 @@ class Zone:
         *,
         flags: Mapping[str, ArrayLike] | None = None,
         folio_order: int = 0,
-        migratetype: str = "Movable",
+        migratetype: str | Sequence[str] = "Movable",
         **fields: Any,
     ) -> Zone:
         """Declare a zone page by page.
@@ -202,7 +202,7 @@ class Zone:
         folio_order
             Of file pages; they must then stand in aligned runs of 2**folio_order.
         migratetype
-            Of all pageblocks.
+            Of all pageblocks, or of each, (B,).
         fields
             Any other field of a zone.
 
