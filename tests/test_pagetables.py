@@ -10,7 +10,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compactlab import pagetables, programs
+from compactlab import datasets, pagetables, programs
 from compactlab.figures.story import story_of
 from compactlab.pagetables import LAYOUTS, Range, count, dense, layout, sparse, touched, walk
 
@@ -297,7 +297,7 @@ def test_touched__each_page_once():
 
 
 def test_recording__its_program_and_numbers_belong_together():
-    folder = pagetables.measured.datasets.program("page-tables")
+    folder = datasets.program("page-tables")
     done = subprocess.run(
         [sys.executable, "-c", "import record; print(len(record.MAPPINGS))"],
         cwd=folder, capture_output=True, text=True, check=True, env={"PYTHONDONTWRITEBYTECODE": "1"},

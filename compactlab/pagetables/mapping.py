@@ -136,7 +136,7 @@ def _checked(number: int, given: Range | tuple[Any, ...], layout: Layout) -> Ran
         raise ValueError(
             f"{where}: got {given!r}, expected {expected}; dense() and sparse() make such ranges"
         )
-    each = Range(*map(int, each[:4]), each.backing)
+    each = Range(int(each.start), int(each.length), int(each.page_size), int(each.every), each.backing)
     if each.length <= 0:
         raise ValueError(f"{where}: its length is {each.length}, expected at least one page")
     each = each._replace(backing=_backing(where, each, layout))

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import xarray as xr
 
-from .. import datasets, programs
+from ..datasets import program
+from ..programs import CannotRunError, output
 from ..texts import _
 from .layout import layout
 from .mapping import Mapping, Range, checked
@@ -124,11 +125,11 @@ def measure(mapping: str | Mapping, seconds: float = 20) -> xr.Dataset:
     options = ["-n", str(known.processes), "-t", known.then] if known else []
     source, why = "measured here", ""
     try:
-        program = datasets.program("page-tables") / "page-tables.c"
+        source_code = program("page-tables") / "page-tables.c"
         numbers = [
-            int(number) for number in programs.output(program, *options, *words, seconds=seconds).split(",")
+            int(number) for number in output(source_code, *options, *words, seconds=seconds).split(",")
         ]
-    except programs.CannotRunError as error:
+    except CannotRunError as error:
         source, why = "recorded", str(error)
         if known is None:
             names = ", ".join(map(repr, _recording()))
@@ -144,14 +145,14 @@ def measure(mapping: str | Mapping, seconds: float = 20) -> xr.Dataset:
 @lru_cache(maxsize=1)
 def _recording() -> dict[str, _Recorded]:
     told: dict[str, _Recorded] = {}
-    with open(datasets.program("page-tables") / "measured.csv", encoding="utf-8", newline="") as file:
+    with open(program("page-tables") / "measured.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             told.setdefault(row["mapping"], _Recorded([])).rows.append(row)
     return told
 
 
 def _kernel() -> str:
-    description = (datasets.program("page-tables") / "dataset.json").read_text(encoding="utf-8")
+    description = (program("page-tables") / "dataset.json").read_text(encoding="utf-8")
     return str(json.loads(description)["kernel"])
 
 
