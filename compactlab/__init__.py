@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, experiments, metrics, pagetables, player, schema, store, teaching
+    from . import allocators, compression, datasets, experiments, metrics, pagetables, player, schema, store, teaching
     from .dashboards import CompactionLab, Compare, Explorer, Schedule, WhatIf
     from .experiments.schedule import schedule
     from .experiments.sweep import sweep
@@ -65,6 +65,8 @@ _HOME = {
     "language": "texts",
 }
 _MODULES = {
+    "allocators": "allocators",
+    "compression": "compression",
     "datasets": "datasets",
     "experiments": "experiments",
     "metrics": "metrics",
@@ -89,9 +91,11 @@ __all__ = [
     "WhatIf",
     "Zone",
     "alloc_contig_range",
+    "allocators",
     "calibrate",
     "compact_zone",
     "compare",
+    "compression",
     "datasets",
     "experiments",
     "language",
