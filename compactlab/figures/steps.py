@@ -31,7 +31,7 @@ from .look import THEMES, WIDGETS, Paint, words
 from .story import NO_CELL, Measure, Story, story_of
 from .view import script
 
-BORDER = 64  # left of the lines, room for their values, in pixels
+BORDER = 78  # left of the lines, room for their values, in pixels
 GUTTER = 236  # left of that, room for words
 SPEEDS = (5, 10, 20, 40, 80, 160)
 PACE = 1.3  # seconds a step to begin with: a sentence is read meanwhile

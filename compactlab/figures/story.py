@@ -9,7 +9,8 @@ What a model hands over to be drawn is a plain `xr.Dataset`, so that no model ne
 ``text``            (step) str                      one sentence for each step
 ``mark``            (step, row) integer, optional   a cell to point at; -1: none
 ``span``            (row) integer, optional         how many cells wide one cell of the row is drawn; 1 if not given
-``label``           (step, row, cell) str, optional what is written into a cell, where there is room
+``label``           (step, row, cell) str, optional what is written into a cell, where there is room, which reaches
+                                                    over cells of the same kind after it whose label is ""
 ``level``           (step) str, optional            how it went: "ok", "warn", "bad", or "" for neither
 any other           (step, row) or (step) number    a measure; ``long_name`` and ``units`` in its attrs
 ``attrs["title"]``  str                             heading
