@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
 
 from .. import texts
 from ..simulation.presets import RANGES, Sysctls
-from ..texts import _
+from ..texts import N_, _
 from .quantities import PAGE_SIZE, Problem, Quantity, parse, unit_text
 
 
@@ -33,9 +35,36 @@ class Answer(Protocol):
     def show(self, value: Any) -> str:
         """Write a value as a sentence has it."""
 
+    def why(self, value: Any, truth: Any) -> str:
+        """Say in which way a wrong value differs, without giving the true one away."""
+
+
+class _Kind:
+    """What most kinds of answers do alike."""
+
+    def same(self, value: Any, truth: Any) -> bool:
+        """Equal."""
+        return bool(value == truth)
+
+    def show(self, value: Any) -> str:
+        """Write it as Python does."""
+        return str(value)
+
+    def why(self, value: Any, truth: Any) -> str:  # noqa: ARG002 - others look at it
+        """Say that it is another."""
+        return _("The model gives something else than {value}.").format(value=self.show(value))
+
+
+_ONE = {
+    "pages": N_("page"), "blocks": N_("block"), "pageblocks": N_("pageblock"), "huge pages": N_("huge page"),
+    "requests": N_("request"), "steps": N_("step"), "mappings": N_("mapping"), "zones": N_("zone"), "runs": N_("run"),
+    "page tables": N_("page table"), "orders": N_("order"),
+}  # fmt: skip
+"""Units in the singular."""
+
 
 @dataclass(frozen=True)
-class Number:
+class Number(_Kind):
     """One number with a unit.
 
     >>> Number("pages").read("2 MiB"), Number("pages").read(-1).kind
@@ -64,6 +93,8 @@ class Number:
             return _("A share from 0 to 1, such as 0.25 or “25 %”.")
         if self.unit == "order":
             return _("An order: a whole number.")
+        if self.unit == "%":
+            return _("A percentage: a number from 0 to 100.")
         return _("A number of {unit}, or text with a unit.").format(unit=_(self.unit))
 
     def read(self, answer: object) -> Any:
@@ -86,7 +117,16 @@ class Number:
 
     def same(self, value: Any, truth: Any) -> bool:
         """Equal, or as near as is asked."""
-        return abs(value - truth) <= max(self.near, self.within * abs(truth), 1e-9 * abs(truth))
+        return bool(abs(value - truth) <= max(self.near, self.within * abs(truth), 1e-9 * abs(truth)))
+
+    def why(self, value: Any, truth: Any) -> str:
+        """Say whether it is more or less."""
+        text = (
+            _("The model gives more than {value}.")
+            if truth > value
+            else _("The model gives less than {value}.")
+        )
+        return text.format(value=self.show(value))
 
     def show(self, value: Any) -> str:
         """Write a number with its unit.
@@ -97,11 +137,49 @@ class Number:
         number = _written(value)
         if self.unit == "order":
             return f"{_('order')}{texts.NO_BREAK}{number}"
-        return f"{number}{texts.NO_BREAK}{_(self.unit)}" if self.unit else number
+        unit = _(_ONE.get(self.unit, self.unit)) if value == 1 else _(self.unit)
+        return f"{number}{texts.NO_BREAK}{unit}" if unit else number
 
 
 @dataclass(frozen=True)
-class Choice:
+class Hour(_Kind):
+    """An hour of the day.
+
+    >>> Hour().read("at 4:30"), Hour().read(23), Hour().read("25:00").kind, Hour().read("3 ms").kind
+    (4.5, 23, 'out_of_range', 'wrong_unit')
+    """
+
+    @property
+    def asked(self) -> str:
+        """Say the form."""
+        return _("An hour of the day, such as 16, 16.5 or “16:30”.")
+
+    def read(self, answer: object) -> Any:
+        """Take hours since midnight."""
+        if isinstance(answer, datetime.time):
+            return answer.hour + answer.minute / 60
+        clock = (
+            re.fullmatch(r"(?:at\s+)?(\d{1,2}):(\d\d)", answer.strip()) if isinstance(answer, str) else None
+        )
+        if clock:
+            answer = int(clock[1]) + Fraction(int(clock[2]), 60)
+        found = parse(answer, "h")
+        if isinstance(found, Problem):
+            return found
+        if found.given not in (None, "h"):
+            return Problem("wrong_unit", _("An hour of the day is asked for, not a length of time."))
+        if (clock and int(clock[2]) >= 60) or not 0 <= found.value < 24:
+            return Problem("out_of_range", _("The hours of a day are 0:00 to 23:59."))
+        return found.value
+
+    def show(self, value: Any) -> str:
+        """Write it as clocks show it."""
+        minutes = round(value * 60)
+        return f"{minutes // 60}:{minutes % 60:02d}"
+
+
+@dataclass(frozen=True)
+class Choice(_Kind):
     """One word of several.
 
     >>> Choice(("direct", "kcompactd")).read("KCompactD"), Choice(("yes", "no")).read(True)
@@ -122,17 +200,9 @@ class Choice:
             return "yes" if answer else "no"
         return _word(answer, self.options)
 
-    def same(self, value: Any, truth: Any) -> bool:
-        """Equal."""
-        return bool(value == truth)
-
-    def show(self, value: Any) -> str:
-        """Write the word."""
-        return str(value)
-
 
 @dataclass(frozen=True)
-class Several:
+class Several(_Kind):
     """Any number of words of several, in any order.
 
     >>> sorted(Several(("a", "b", "c")).read("c, a"))
@@ -162,9 +232,18 @@ class Several:
         """Write the words in the order of the options."""
         return ", ".join(option for option in self.options if option in value)
 
+    def why(self, value: Any, truth: Any) -> str:
+        """Say which words do not belong there, and how many are missing."""
+        extra, missing = self.show(value - truth), len(truth - value)
+        if not missing:
+            return _("All that belong there are there, but not these: {extra}.").format(extra=extra)
+        if not extra:
+            return _("These belong there, but not all: {count} missing.").format(count=missing)
+        return _("Not these: {extra}. And {count} missing.").format(extra=extra, count=missing)
+
 
 @dataclass(frozen=True)
-class InOrder:
+class InOrder(_Kind):
     """All of several words, put in order.
 
     >>> InOrder(("a", "b", "c")).read("c > a > b")
@@ -195,21 +274,26 @@ class InOrder:
             return Problem("out_of_range", _("Each word stands once; the answer has some twice."))
         return tuple(found)
 
-    def same(self, value: Any, truth: Any) -> bool:
-        """The same order."""
-        return tuple(value) == tuple(truth)
-
     def show(self, value: Any) -> str:
         """Write the words in their order."""
         return ", ".join(value)
 
+    def why(self, value: Any, truth: Any) -> str:
+        """Say how far it is right."""
+        right = next(at for at, (mine, true) in enumerate(zip(value, truth, strict=True)) if mine != true)
+        if not right:
+            return _("{word} does not come first.").format(word=value[0])
+        return _("Right so far: {words}. {word} does not come next.").format(
+            words=", ".join(value[:right]), word=value[right]
+        )
+
 
 @dataclass(frozen=True)
-class FreeBlocks:
+class FreeBlocks(_Kind):
     """Counts of free blocks by order, as a line of /proc/buddyinfo has them.
 
-    >>> FreeBlocks(4).read([6, 1]).tolist(), FreeBlocks(4).read({3: 1}).tolist()
-    ([6, 1, 0, 0], [0, 0, 0, 1])
+    >>> FreeBlocks(4).read([6, 1]).tolist(), FreeBlocks(4).read({3: 1}).tolist(), FreeBlocks(4).read("6 1").tolist()
+    ([6, 1, 0, 0], [0, 0, 0, 1], [6, 1, 0, 0])
     """
 
     nr_orders: int = 11
@@ -228,7 +312,7 @@ class FreeBlocks:
         if isinstance(answer, Mapping):
             entries = _by_order(answer, self.nr_orders)
             return entries if isinstance(entries, Problem) else self._counts(entries)
-        found = _entries(answer)
+        found = _entries(_split(answer))
         if isinstance(found, Problem):
             return found
         if len(found) > self.nr_orders:
@@ -256,7 +340,7 @@ class FreeBlocks:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Numbers(_Kind):
     """Several numbers of one unit, such as the sizes of requests one after the other.
 
     >>> Numbers("pages", most=64).read([1, "8 KiB"])
@@ -301,17 +385,13 @@ class Numbers:
             values.append(value)
         return tuple(values)
 
-    def same(self, value: Any, truth: Any) -> bool:
-        """The same numbers."""
-        return tuple(value) == tuple(truth)
-
     def show(self, value: Any) -> str:
         """Write them as a list."""
         return str([*value])
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(_Kind):
     """Settings under /proc/sys/vm, all others at their defaults.
 
     >>> Settings(("compaction_proactiveness",)).read(60).compaction_proactiveness
@@ -374,17 +454,13 @@ class Settings:
                 return Problem("out_of_range", text.format(name=field.name))
         return sysctls
 
-    def same(self, value: Any, truth: Any) -> bool:
-        """The same settings."""
-        return bool(value == truth)
-
     def show(self, value: Any) -> str:
         """Write those asked for."""
         return ", ".join(f"{name} = {getattr(value, name)}" for name in self.names)
 
 
 @dataclass(frozen=True)
-class PfnRange:
+class PfnRange(_Kind):
     """A range of page frame numbers: the first, and the one behind the last.
 
     >>> PfnRange(0, 1024).read((0, 512)), PfnRange(0, 1024).read(range(512, 1024)), PfnRange(0, 64).read((9, 2)).kind
@@ -427,17 +503,13 @@ class PfnRange:
             return Problem("out_of_range", text.format(start=start, end=end))
         return start, end
 
-    def same(self, value: Any, truth: Any) -> bool:
-        """The same range."""
-        return tuple(value) == tuple(truth)
-
     def show(self, value: Any) -> str:
         """Write it as a pair."""
         return str(tuple(value))
 
 
 @dataclass(frozen=True)
-class Made:
+class Made(_Kind):
     """Something made with the library, such as a zone, a workload or a run.
 
     >>> Made((Sysctls,), "cl.Sysctls(...)").read(Sysctls).kind
@@ -463,10 +535,6 @@ class Made:
             return Problem("wrong_type", text.format(type=answer.__name__, example=self.example))
         text = _("Asked for is what `{example}` makes; the answer is of the type {type}.")
         return Problem("wrong_type", text.format(example=self.example, type=type(answer).__name__))
-
-    def same(self, value: Any, truth: Any) -> bool:
-        """Equal."""
-        return bool(value == truth)
 
     def show(self, value: Any) -> str:
         """Write its type."""
@@ -516,7 +584,7 @@ def _word(answer: object, options: tuple[str, ...]) -> str | Problem:
 
 def _words(answer: object, options: tuple[str, ...]) -> list[str] | Problem:
     if isinstance(answer, str):
-        answer = [part for part in re.split(r"\s*(?:[,;>、，]|->|→)\s*", answer.strip()) if part]
+        answer = [part for part in re.split(r"\s*(?:[,;<>、，]|->|→)\s*", answer.strip()) if part]
     found = _entries(answer)
     if isinstance(found, Problem):
         return found
@@ -546,6 +614,13 @@ def _entries(answer: object) -> list[Any] | Problem:
     return [*answer] if len(answer) else Problem("nonsense", _("The answer is an empty list."))
 
 
+def _split(answer: object) -> object:
+    """Numbers that stand in one text, as in a line of /proc/buddyinfo; anything else as it is."""
+    if isinstance(answer, str) and re.fullmatch(r"[\[(]?\s*-?\d+(?:[\s,]+-?\d+)*\s*[\])]?", answer.strip()):
+        return re.findall(r"-?\d+", answer)
+    return answer
+
+
 def _by_order(answer: Mapping[Any, object], nr_orders: int) -> dict[int, object] | Problem:
     if not answer:
         return Problem("nonsense", _("The answer is empty."))
@@ -568,12 +643,3 @@ def _setting(name: str, entry: object) -> Any:
         text = _("A value of the type {wanted} is asked for; this is of the type {type}.")
         return Problem("wrong_type", text.format(wanted=wanted.__name__, type=type(entry).__name__))
     return Number("times", least=-math.inf, whole=True).read(entry)
-
-
-def joined(words: Iterable[str]) -> str:
-    """Words with commas, for a sentence.
-
-    >>> joined(["a", "b"])
-    'a, b'
-    """
-    return ", ".join(words)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..texts import _
 from . import exercises
-from .answers import Number
+from .answers import Answer, Number
 from .exercise import Exercise, Judged
 from .quantities import Problem, elsewhere, parse, unit_text
 from .shown import Listing, Outcome, Task
@@ -167,23 +167,23 @@ def _compared(exercise: Exercise, answer: object, value: Any) -> Judged | Proble
     for mistake in exercise.mistakes:
         if kind.same(value, mistake.value(truth)):
             return Judged(False, _(mistake.why))
+    return _in_another_unit(kind, answer, value, truth) or Judged(False, kind.why(value, truth))
+
+
+def _in_another_unit(kind: Answer, answer: object, value: Any, truth: Any) -> Problem | None:
+    """Tell of a bare number that would have been right in another unit."""
     if not isinstance(kind, Number):
-        return Judged(False, _("The model gives something else than {value}.").format(value=kind.show(value)))
+        return None
     given = parse(answer, kind.unit, kind.page_size)
-    unit = (
-        None
-        if isinstance(given, Problem) or given.given
-        else elsewhere(value, truth, kind.unit, kind.page_size)
+    if isinstance(given, Problem) or given.given is not None:
+        return None
+    unit = elsewhere(value, truth, kind.unit, kind.page_size)
+    if unit is None:
+        return None
+    text = _(
+        "The amount is right, but as a bare number it is taken as {expected}, and this one is in {unit}."
     )
-    if unit is not None:
-        text = _(
-            "The amount is right, but as a bare number it is taken as {expected}, and this one is in {unit}."
-        )
-        return Problem("wrong_unit", text.format(expected=unit_text(kind.unit), unit=unit_text(unit)))
-    text = (
-        _("The model gives more than {value}.") if truth > value else _("The model gives less than {value}.")
-    )
-    return Judged(False, text.format(value=kind.show(value)))
+    return Problem("wrong_unit", text.format(expected=unit_text(kind.unit), unit=unit_text(unit)))
 
 
 @cache

@@ -90,6 +90,7 @@ _TEXT = re.compile(
 )
 _MOST_EXPONENT = 64
 _LARGEST = 10**30
+_LONGEST = 100
 
 
 @dataclass(frozen=True)
@@ -231,12 +232,12 @@ def _of_text(answer: str, unit: str, page_size: int) -> Quantity | Problem:
     if not answer.strip():
         return Problem("nonsense", _("The answer is empty."))
     text = unicodedata.normalize("NFKC", answer).replace("−", "-").strip()
-    match = _TEXT.fullmatch(text)
+    match = _TEXT.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         return Problem(
             "wrong_type",
             _("A number is asked for, such as {example}; “{answer}” is none.").format(
-                example=f"12 {unit}".strip(), answer=_short(answer)
+                example="9" if unit == "order" else f"12 {_(unit)}".strip(), answer=_short(answer)
             ),
         )
     number = _number(match["number"], match["operator"], match["second"])
@@ -264,18 +265,20 @@ def _converted(number: Fraction, given: str | None, unit: str, page_size: int) -
     if given is None:
         return Quantity(_plain(number))
     if UNITS[given][0] != UNITS[unit][0]:
-        kinds = [
-            _(KINDS[kind]) if kind in KINDS else _("a count") for kind in (UNITS[given][0], UNITS[unit][0])
-        ]
-        text = _("The answer is in {given}, which is {measured}; asked for is {expected}, {wanted}.")
-        if unit == "":
-            text = _("The answer is in {given}, which is {measured}; asked for is {expected}.")
-        return Problem(
-            "wrong_unit",
-            text.format(given=unit_text(given), measured=kinds[0], expected=unit_text(unit), wanted=kinds[1]),
-        )
+        text = _("The answer is {given}; asked for is {expected}.")
+        return Problem("wrong_unit", text.format(given=_measured(given), expected=_measured(unit)))
     value = number * _factor_of(given, page_size) / _factor_of(unit, page_size)
     return Quantity(_plain(value), given)
+
+
+def _measured(unit: str) -> str:
+    """What a unit measures, in words, and its name.
+
+    >>> _measured("ms"), _measured("order"), _measured("blocks")
+    ('a time (ms)', 'an order', 'a count (blocks)')
+    """
+    kind = _(KINDS[UNITS[unit][0]]) if UNITS[unit][0] in KINDS else _("a count")
+    return kind if unit in ("", "order") else _("{kind} ({unit})").format(kind=kind, unit=_(unit))
 
 
 def _factor_of(unit: str, page_size: int) -> Fraction:
