@@ -99,6 +99,10 @@ def N_(text: str) -> str:  # noqa: N802 - the name by which catalogues are extra
     return text
 
 
+NUMBER_WORDS = (N_("page"), N_("pages"), N_("under 1 %"), N_("over 99 %"))
+"""Words among numbers: what ``figures/format.js`` needs, where numbers are written in the browser."""
+
+
 def translated(texts: Iterable[str]) -> dict[str, str]:
     """Translate all texts of a table, by their source: the words that a script of a figure asks for."""
     return {text: _(text) for text in texts}
@@ -140,7 +144,7 @@ def memory(pages: float, page_size: int | None) -> str:
     '300 pages'
     """
     if page_size is None:
-        return f"{count(pages)}{NO_BREAK}{'page' if pages == 1 else 'pages'}"
+        return f"{count(pages)}{NO_BREAK}{_('page') if pages == 1 else _('pages')}"
     size = pages * page_size
     for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >= 1 << shift:
@@ -155,9 +159,9 @@ def share(fraction: float) -> str:
     ['0 %', 'under 1 %', '50 %', 'over 99 %', '100 %']
     """
     if 0 < fraction < 0.005:
-        return f"under{NO_BREAK}1{NO_BREAK}%"
+        return _("under 1 %").replace(" ", NO_BREAK)
     if 0.995 < fraction < 1:
-        return f"over{NO_BREAK}99{NO_BREAK}%"
+        return _("over 99 %").replace(" ", NO_BREAK)
     return f"{_fixed(fraction * 100, 0)}{NO_BREAK}%"
 
 

@@ -2,7 +2,7 @@
 
 const S = settings, scene = slider.document, n = S.bins, sides = S.names.length;
 const viewOf = (model) => scene.views_manager.find_one(model);
-const text = (words) => S.words[words] ?? words;
+const text = numberText = translator(S.words);
 const escapeHtml = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const GAP = '\u00a0';
 const CROWDED = sides > 4;      // then names stand in the legend alone, and values in two columns
@@ -153,14 +153,14 @@ const PANELS = {
       const v = last(values('index', side), k);
       return line(side, v === null ? absent('index', side) : last(values('usable', side), k) === 0 ? `<b>${text('none free')}</b>` : shown('index', v));
     });
-    return `<h3>${text('Unusable index')}, ${formatOrderSize(Number(order.value), S.page_size)}</h3>${rows.join('')}`;
+    return `<h3>${text('Unusable index, {size}', {size: formatOrderSize(Number(order.value), S.page_size)})}</h3>${rows.join('')}`;
   },
   free() {
     const rows = S.names.map((_, side) => {
       const usable = last(values('usable', side), k), all = last(values('free', side), k);
-      return line(side, usable === null ? absent('usable', side) : `<b>${formatMemory(usable, S.page_size)}</b>${CROWDED ? '' : ` ${text('of')} ${formatMemory(all, S.page_size)}`}`);
+      return line(side, usable === null ? absent('usable', side) : CROWDED ? `<b>${formatMemory(usable, S.page_size)}</b>` : text('{part} of {all}', {part: `<b>${formatMemory(usable, S.page_size)}</b>`, all: formatMemory(all, S.page_size)}));
     });
-    return `<h3>${text('Free memory')}</h3><span class=m>${text('thick: usable for')} ${formatOrderSize(Number(order.value), S.page_size)}, ${text('thin: all free')}</span>${rows.join('')}`;
+    return `<h3>${text('Free memory')}</h3><span class=m>${text('thick: usable for {size}, thin: all free', {size: formatOrderSize(Number(order.value), S.page_size)})}</span>${rows.join('')}`;
   },
   moved() {
     const rows = S.names.map((_, side) => {
@@ -176,20 +176,20 @@ const PANELS = {
       return line(side, v === null ? absent(QUANTITIES[differ], side) : v === 0 ? text('same') : shown(kindOf('difference'), v, true));
     });
     const name = {index: 'unusable index', usable: 'usable memory', moved: 'pages moved'}[QUANTITIES[differ]];
-    return `<h3 style="white-space:nowrap;overflow:hidden;text-overflow:ellipsis">${text('Difference to')} ${escapeHtml(S.names[0])}</h3><div>${text(name)} ${QUANTITIES.length > 1 ? link('differ', text('next quantity')) : ''}</div>${rows.join('')}`;
+    return `<h3 style="white-space:nowrap;overflow:hidden;text-overflow:ellipsis">${text('Difference to {first}', {first: escapeHtml(S.names[0])})}</h3><div>${text(name)} ${QUANTITIES.length > 1 ? link('differ', text('next quantity')) : ''}</div>${rows.join('')}`;
   },
 };
 function ecdfWords() {
   const ms = (v) => seconds(v / 1e9);
   const rows = S.latencies.map((found, side) => line(side, found.requests ? `${ms(found.p50)}, ${ms(found.p99)}` : `<span class=m>${text(CROWDED ? 'none' : 'no such requests')}</span>`));
-  return `<h3>${text('Time to get')} ${formatOrderSize(S.requested, S.page_size)} <span class=m style="font-size:14px;font-weight:400">${text('p50, p99')}</span></h3>${rows.join('')}`;
+  return `<h3>${text('Time to get {size}', {size: formatOrderSize(S.requested, S.page_size)})} <span class=m style="font-size:14px;font-weight:400">${text('p50, p99')}</span></h3>${rows.join('')}`;
 }
 function legendWords() {
   const here = S.axes[axis.value];
   const now = here.seconds ? `${momentAt(k)} <span class=m>${text('since the start')}</span>` : here.edges.length ? `${momentAt(k)}` : `${momentAt(k)} <span class=m>${text('of each run')}</span>`;
   const keys = S.names.map((name, side) => {
     const t = here.seconds ? '' : `, ${seconds(values('t', side)[k])}`;
-    return `<span style="display:inline-flex;align-items:center;margin-right:26px">${keyOf(side)}${escapeHtml(name)}<span class=m>&ensp;${S.runs[side] > 1 ? `${S.runs[side]}${GAP}${text('runs')}` : `1${GAP}${text('run')}`}${t}</span></span>`;
+    return `<span style="display:inline-flex;align-items:center;margin-right:26px">${keyOf(side)}${escapeHtml(name)}<span class=m>&ensp;${text(S.runs[side] > 1 ? '{count} runs' : '{count} run', {count: S.runs[side]})}${t}</span></span>`;
   });
   const band = S.runs.some((r) => r > 1) ? `<span class=m>${text('seeds: line is their median, band from least to most')}</span>` : '';
   return `<div class=n style="display:flex;white-space:nowrap;overflow:hidden;line-height:${CROWDED ? 19 : 22}px"><span style="flex:none;width:${CROWDED ? 250 : 366}px"><b>${now}</b></span><span style="overflow:hidden;text-overflow:ellipsis;${CROWDED ? 'white-space:normal' : ''}">${keys.join('')}${band}</span></div>`;
@@ -210,7 +210,7 @@ function tableWords() {
       if (!list) return;
       columns.push({name, side, at: {
         index: (i) => last(list, i) !== null && usable[i] === 0 ? text('none free') : told(last(list, i), 'index'),
-        usable: (i) => last(list, i) === null ? '–' : `${told(list[i], 'memory')} ${text('of')} ${told(free[i], 'memory')}`,
+        usable: (i) => last(list, i) === null ? '–' : text('{part} of {all}', {part: told(list[i], 'memory'), all: told(free[i], 'memory')}),
         moved: (i) => told(last(list, i), 'pages'),
       }[quantity]});
     });
@@ -219,7 +219,7 @@ function tableWords() {
   let rows = '';
   for (let i = 0; i < n; i += STEP)
     rows += `<tr${i === here ? ' aria-current="true"' : ''}><th scope=row style="${cell};text-align:left">${i === here ? '▶ ' : ''}${momentAt(i)}</th>${columns.map((c) => `<td style="${cell}">${c.at(i)}</td>`).join('')}</tr>`;
-  return `<h3>${text('Values over time, every')} ${STEP} ${text('of')} ${n} ${text('moments')}</h3><table class=n style="border-spacing:0;line-height:18px"><thead><tr><th scope=col style="${cell};text-align:left;font-weight:650;vertical-align:bottom">${text('Moment')}</th>${head}</tr></thead><tbody>${rows}</tbody></table>`;
+  return `<h3>${text('Values over time, every {step} of {count} moments', {step: STEP, count: n})}</h3><table class=n style="border-spacing:0;line-height:18px"><thead><tr><th scope=col style="${cell};text-align:left;font-weight:650;vertical-align:bottom">${text('Moment')}</th>${head}</tr></thead><tbody>${rows}</tbody></table>`;
 }
 
 const parts = panels.map((panel) => ({...panel, plot: viewOf(panel.figure), write: wordsWriter(scene, panel.words)}));

@@ -35,7 +35,7 @@ from .. import schema, texts
 from ..metrics import compare
 from ..metrics.comparison import Runs, Side, sides_of
 from ..metrics.source import find_zone, group, huge_page_order
-from ..texts import N_, _, translated
+from ..texts import N_, NUMBER_WORDS, _, translated
 from .aligned import LARGEST, Axis, axes_of, columns_of, latencies, requested, zones_of
 from .explorer import Scene
 from .latency import MILLISECONDS
@@ -66,12 +66,15 @@ tr[aria-current] { background: var(--cl-grid); }
 _PRESSED = ".bk-btn.bk-active { background-color: var(--cl-accent) !important; color: var(--cl-on_accent) !important; }"
 
 _WORDS = (
-    N_("Unusable index"), N_("none free"), N_("Free memory"), N_("thick: usable for"), N_("thin: all free"), N_("Pages moved"),
-    N_("Pages moved per second"), N_("per second"), N_("in all"), N_("Difference to"), N_("unusable index"), N_("usable memory"),
-    N_("pages moved"), N_("Time to get"), N_("p50, p99"), N_("requests"), N_("not told"), N_("has ended"), N_("no such requests"), N_("none"), N_("of"), N_("since the start"), N_("of each run"),
-    N_("Play"), N_("Pause"), N_("Zone"), N_("Order"), N_("Line up by"), N_("Speed"), N_("Step back"), N_("Step on"), N_("Time"), N_("Numbers"), N_("Table"), N_("runs"), N_("run"),
-    N_("free"), N_("usable"), N_("Moment"), N_("pages"), N_("median"), N_("seeds: line is their median, band from least to most"),
-    N_("same"), N_("next quantity"), N_("Values over time, every"), N_("moments"),
+    N_("none free"), N_("Free memory"), N_("Pages moved"),
+    N_("Pages moved per second"), N_("per second"), N_("in all"), N_("unusable index"), N_("usable memory"),
+    N_("pages moved"), N_("p50, p99"), N_("not told"), N_("has ended"), N_("no such requests"), N_("none"), N_("since the start"), N_("of each run"),
+    N_("Play"), N_("Pause"), N_("Zone"), N_("Order"), N_("Line up by"), N_("Speed"), N_("Step back"), N_("Step on"), N_("Time"), N_("Numbers"), N_("Table"),
+    N_("free"), N_("usable"), N_("Moment"), N_("pages"), N_("seeds: line is their median, band from least to most"),
+    N_("same"), N_("next quantity"),
+    N_("Difference to {first}"), N_("Time to get {size}"), N_("Unusable index, {size}"), N_("Values over time, every {step} of {count} moments"),
+    N_("thick: usable for {size}, thin: all free"), N_("{count} run"), N_("{count} runs"), N_("{part} of {all}"),
+    *NUMBER_WORDS,
 )  # fmt: skip
 
 

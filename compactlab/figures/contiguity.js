@@ -35,14 +35,14 @@
         rows += `<div class="r n"><span><span class=s style="background:${colour}"></span>${ctx.sizes(first, last)}</span><span>${pages ? ctx.memory(pages) : '–'}</span></div>`;
       });
       for (let o = ctx.order; o < ctx.orders.length; o++) usable += ctx.free(r, z, o) * 2 ** o;
-      words(`<h3>${ctx.text('Free memory by block size')}</h3>${rows}<div class="r n"><span><span class=ruler></span>${ctx.text('usable for')} ${ctx.size(ctx.order)}</span><b>${usable ? ctx.memory(usable) : ctx.text('none')}</b></div>`);
+      words(`<h3>${ctx.text('Free memory by block size')}</h3>${rows}<div class="r n"><span><span class=ruler></span>${ctx.text('usable for {size}', {size: ctx.size(ctx.order)})}</span><b>${usable ? ctx.memory(usable) : ctx.text('none')}</b></div>`);
     },
     title: () => ctx.text('Free memory by block size'),
     table() {
       const pages = (r, first, last) => { let sum = 0; for (let o = first; o <= last; o++) sum += ctx.free(r, ctx.zone, o) * 2 ** o; return sum; };
       const top = ctx.orders.length - 1;
       const rows = Array.from(ctx.rows.t, (t, r) => [ctx.clock(t), ctx.memory(pages(r, 0, top)), ctx.memory(pages(r, ctx.order, top)), ...m.groups.map(([first, last]) => ctx.memory(pages(r, first, last)))]);
-      const columns = [ctx.text('at'), ctx.text('free'), `${ctx.text('usable for')} ${ctx.size(ctx.order)}`, ...m.groups.map(([first, last]) => `${ctx.text('in blocks of')} ${ctx.sizes(first, last)}`)];
+      const columns = [ctx.text('at'), ctx.text('free'), ctx.text('usable for {size}', {size: ctx.size(ctx.order)}), ...m.groups.map(([first, last]) => ctx.text('in blocks of {size}', {size: ctx.sizes(first, last)}))];
       return {title: ctx.text('Free memory by block size'), columns, rows};
     },
   };

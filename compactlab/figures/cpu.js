@@ -1,8 +1,8 @@
 // Shares of one CPU, thread by thread.
 (ctx, m) => {
-  const text = (words) => m.words[words] ?? words, names = Object.keys(m.lanes);
+  const text = translator(m.words), names = Object.keys(m.lanes);
   const percent = (v) => v <= 0 ? '–' : v < .001 ? `<\u00a00.1\u00a0%` : `${(v * 100).toFixed(v < .1 ? 1 : 0)}\u00a0%`;
-  const title = () => `${text(m.simulated ? 'CPU time' : 'Busy time')} <span class=m style="font-size:14px;font-weight:400">${text('of one CPU')}${m.simulated ? '' : `, ${text('traced')}`}</span>`;
+  const title = () => `${text(m.simulated ? 'CPU time' : 'Busy time')} <span class=m style="font-size:14px;font-weight:400">${text(m.simulated ? 'of one CPU' : 'of one CPU, traced')}</span>`;
   return {
     select() {
       const d = m.told.data, n = d.t.length, [x0, x1] = ctx.range(); let most = .01;
@@ -27,7 +27,7 @@
     table() {
       const d = m.told.data, rows = [];
       for (let k = 0; k + 1 < d.t.length; k++) rows.push([ctx.clock(d.t[k]), ctx.clock(d.t[k + 1]), ...names.map((name) => percent(d[name][k]))]);
-      return {title: `${text(m.simulated ? 'CPU time' : 'Busy time')}, ${text('of one CPU')}`, columns: [text('from'), text('to'), ...names.map((name) => m.lanes[name][0])], rows};
+      return {title: text(m.simulated ? 'CPU time, of one CPU' : 'Busy time, of one CPU'), columns: [text('from'), text('to'), ...names.map((name) => m.lanes[name][0])], rows};
     },
   };
 }

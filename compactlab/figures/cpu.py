@@ -27,7 +27,9 @@ LANES = {
 }
 """Name, token and dash of each."""
 
-_WORDS = (N_("CPU time"), N_("Busy time"), N_("traced"), N_("of one CPU"), N_("from"), N_("to"))
+_WORDS = (
+    N_("CPU time"), N_("Busy time"), N_("of one CPU"), N_("from"), N_("to"),
+)  # fmt: skip
 
 
 def cpu(subject: Subject) -> View | Missing:

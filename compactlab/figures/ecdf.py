@@ -14,8 +14,9 @@ AT = (0.5, 0.9, 0.99, 0.999)
 """Shares that the words tell the latency of."""
 
 _WORDS = (
-    N_("Served within"), N_("whole run"), N_("of"), N_("share"), N_("within"), N_("source"), N_("not that many"), N_("served"), N_("of them"),
+    N_("Served within"), N_("whole run"), N_("share"), N_("within"), N_("source"), N_("not that many"), N_("served"),
     N_("Distribution of latencies"),
+    N_("{part} of {all}"), N_("{share} of them"),
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 // Pages moved per page scanned.
 (ctx, m) => {
-  const text = (words) => m.words[words] ?? words;
+  const text = translator(m.words);
   const rate = (v) => v < .5 ? '0' : v >= 1e6 ? (v / 1e6).toFixed(1) + '\u00a0M/s' : v >= 1e3 ? (v / 1e3).toFixed(v < 1e4 ? 1 : 0) + '\u00a0k/s' : v.toFixed(0) + '/s';
   const share = (d, k) => d.scanned[k] > 0 ? d.migrated[k] / d.scanned[k] : NaN;
   const percent = (v) => Number.isNaN(v) ? '–' : (v * 100).toFixed(v < .1 ? 1 : 0) + '\u00a0%';
@@ -28,7 +28,7 @@
     table() {
       const d = m.source.data, rows = [];
       for (let k = 0; k + 1 < d.t.length; k++) rows.push([ctx.clock(d.t[k]), ctx.clock(d.t[k + 1]), rate(d.scanned[k]), rate(d.migrated[k]), percent(share(d, k))]);
-      return {title: text('Scan efficiency'), columns: [text('from'), text('to'), `${text('scanned')} (pages)`, `${text('moved')} (pages)`, text('moved per scanned')], rows,
+      return {title: text('Scan efficiency'), columns: [text('from'), text('to'), text('scanned (pages)'), text('moved (pages)'), text('moved per scanned')], rows,
         note: m.lacks.includes('free_scanned') ? text('by migrate scanner alone') : ''};
     },
   };

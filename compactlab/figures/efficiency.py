@@ -16,6 +16,7 @@ PARTS = 160
 _WORDS = (
     N_("Scan efficiency"), N_("moved"), N_("scanned"), N_("moved per scanned"), N_("by migrate scanner alone"), N_("from counters"),
     N_("from"), N_("to"), N_("all that is shown"),
+    N_("moved (pages)"), N_("scanned (pages)"),
 )  # fmt: skip
 
 

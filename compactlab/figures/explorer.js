@@ -3,7 +3,7 @@
 const S = settings, scene = slider.document;
 const BORDER_RIGHT = 30;               // of every plot, as view.py has it
 const viewOf = (model) => scene.views_manager.find_one(model);
-const text = (words) => S.words[words] ?? words;
+const text = numberText = translator(S.words);
 const escapeHtml = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
 const writer = (div) => wordsWriter(scene, div);
@@ -184,7 +184,7 @@ function tabulate() {
   const {title, columns, rows, note} = tables[tabled].table();
   const every = Math.max(1, Math.ceil(rows.length / TABLE_ROWS)), kept = rows.filter((_row, k) => k % every === 0 || k === rows.length - 1);
   const options = titles.map((name, k) => `<option value=${k}${k === tabled ? ' selected' : ''}>${escapeHtml(name)}</option>`).join('');
-  const told = every > 1 ? `${ctx.count(kept.length)} ${text('of')} ${ctx.count(rows.length)} ${text('rows')}` : '';
+  const told = every > 1 ? text('{part} of {all} rows', {part: ctx.count(kept.length), all: ctx.count(rows.length)}) : '';
   writeTable(`<div style="display:flex;flex-direction:column;height:100%"><div style="padding:2px 0 8px"><label>${text('Table of')} <select data-change=table>${options}</select></label> <span class=m>${[told, note].filter(Boolean).map(escapeHtml).join(' · ')}</span></div>`
     + `<div tabindex=0 role=region aria-label="${escapeHtml(title)}" style="overflow:auto;flex:1"><table class=n><caption>${escapeHtml(title)}</caption><thead><tr>${columns.map((name) => `<th scope=col>${escapeHtml(name)}</th>`).join('')}</tr></thead>`
     + `<tbody>${kept.map((row) => `<tr><th scope=row>${escapeHtml(row[0])}</th>${row.slice(1).map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`).join('')}</tbody></table></div></div>`);
@@ -204,7 +204,7 @@ function verdictBar() {
   if (!ctx.rows.n) return bar('warn', `<span>${text('no free lists in this recording, so no verdict')}</span>`);
   const told = verdictSentence(numbersAt(ctx.row, ctx.zone, ctx.order), S.templates, ctx.who[0] ?? null);
   return bar(told.level, `<span aria-hidden="true" style="font-size:20px;font-weight:700;color:${ctx.colour(told.level)};width:20px;text-align:center">${told.icon}</span>`
-    + `<span style="display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden"><b style="color:${ctx.colour(told.level)}">${escapeHtml(told.subject)}: ${escapeHtml(told.outcome)}</b> — ${escapeHtml(told.why)}.</span>`);
+    + `<span style="display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden">${fillTemplate(escapeHtml(S.templates.bar), {headline: `<b style="color:${ctx.colour(told.level)}">${escapeHtml(fillTemplate(S.templates.headline, told))}</b>`, why: escapeHtml(told.why)})}</span>`);
 }
 
 // ---- theme

@@ -27,7 +27,7 @@ from bokeh.models import (
 
 from .. import texts
 from ..metrics import templates
-from ..texts import N_, _, translated
+from ..texts import N_, NUMBER_WORDS, _, translated
 from .contiguity import contiguity
 from .cpu import cpu
 from .ecdf import ecdf
@@ -60,15 +60,19 @@ _DRAWN = (
     "pageblocks",
 )  # groups that views are made of
 _WORDS = (
-    N_("Free memory by block size"), N_("usable for"), N_("none"), N_("Unusable free memory"), N_("index at"), N_("fragmentation"),
+    N_("Free memory by block size"), N_("none"), N_("Unusable free memory"), N_("fragmentation"),
     N_("a block is free"), N_("none free"), N_("Free memory by migratetype"), N_("not recorded for this zone"),
     N_("Who compacts"), N_("now"), N_("nobody now"), N_("runs"), N_("from counters, to the sample"),
-    N_("Compaction work"), N_("counters"), N_("pages scanned"), N_("by migrate scanner"), N_("not traced"), N_("pages moved"), N_("Time per allocation"), N_("Time to get"),
-    N_("distribution"), N_("over time"), N_("of"), N_("deferred"), N_("woken"), N_("given up"), N_("got it"), N_("fell back"), N_("requests"), N_("no request now"), N_("Play"), N_("Pause"),
+    N_("Compaction work"), N_("counters"), N_("pages scanned"), N_("by migrate scanner"), N_("not traced"), N_("pages moved"), N_("Time per allocation"),
+    N_("distribution"), N_("over time"), N_("deferred"), N_("woken"), N_("given up"), N_("got it"), N_("fell back"), N_("no request now"), N_("Play"), N_("Pause"),
     N_("no free lists in this recording, so no verdict"), N_("one moment"), N_("beyond the count"), N_("pages"), N_("Zone"), N_("Order"), N_("Time axis"),
-    N_("at"), N_("free"), N_("in blocks of"), N_("Indices"), N_("largest free block"), N_("unusable free index"), N_("fragmentation index"), N_("who"), N_("from"), N_("to"), N_("for"),
+    N_("at"), N_("free"), N_("Indices"), N_("largest free block"), N_("unusable free index"), N_("fragmentation index"), N_("who"), N_("from"), N_("to"), N_("for"),
     N_("result"), N_("zone"), N_("Requests"), N_("took"), N_("Phases"), N_("phase"),
-    N_("Speed"), N_("Step back"), N_("Step on"), N_("Time"), N_("Next compaction"), N_("Sheets"), N_("Table of"), N_("rows"),
+    N_("Speed"), N_("Step back"), N_("Step on"), N_("Time"), N_("Next compaction"), N_("Sheets"), N_("Table of"),
+    N_("Indices, index at {size}"), N_("Time to get {size}"), N_("in blocks of {size}"), N_("index at {size}"),
+    N_("usable for {size}"), N_("{count} requests, {failed} fell back"), N_("{count} runs"), N_("{part} of {all}"),
+    N_("{part} of {all} rows"), N_("{time}, fell back"),
+    *NUMBER_WORDS,
 )  # fmt: skip
 
 LACKS = {

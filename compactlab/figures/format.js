@@ -1,6 +1,17 @@
 // Numbers as a person reads them: the functions of texts.py once more, with the same rounding.
 // A test holds the two equal. Plain functions, so that a document can carry this file in front of its own code.
 
+// Texts in the reader's language, from a table that Python translated; what stands in braces is filled in.
+function translator(words) {
+  return (text, fields = {}) => fillTemplate(words[text] ?? text, fields);
+}
+
+function fillTemplate(template, fields) {
+  return template.replace(/\{(\w+)\}/g, (whole, name) => fields[name] ?? whole);
+}
+
+let numberText = (text) => text;    // the few words among numbers: a document sets its own translator
+
 const NO_BREAK = '\u00a0';
 
 function formatCount(value) {
@@ -18,7 +29,7 @@ function formatSignificant(value) {
 }
 
 function formatMemory(pages, pageSize) {
-  if (pageSize === null) return formatCount(pages) + NO_BREAK + (pages === 1 ? 'page' : 'pages');
+  if (pageSize === null) return formatCount(pages) + NO_BREAK + numberText(pages === 1 ? 'page' : 'pages');
   const size = pages * pageSize;
   for (const [unit, shift] of [['GiB', 30], ['MiB', 20], ['KiB', 10]]) {
     if (size >= 2 ** shift) return formatSignificant(size / 2 ** shift) + NO_BREAK + unit;
@@ -27,8 +38,8 @@ function formatMemory(pages, pageSize) {
 }
 
 function formatShare(fraction) {
-  if (fraction > 0 && fraction < 0.005) return `under${NO_BREAK}1${NO_BREAK}%`;
-  if (fraction > 0.995 && fraction < 1) return `over${NO_BREAK}99${NO_BREAK}%`;
+  if (fraction > 0 && fraction < 0.005) return numberText('under 1 %').replaceAll(' ', NO_BREAK);
+  if (fraction > 0.995 && fraction < 1) return numberText('over 99 %').replaceAll(' ', NO_BREAK);
   return formatFixed(fraction * 100, 0) + NO_BREAK + '%';
 }
 

@@ -24,8 +24,9 @@ PER_DECADE = 10
 """Rows of the map between two powers of ten."""
 
 _WORDS = (
-    N_("How many took how long"), N_("in one cell"), N_("most at the cursor"), N_("no request now"), N_("from"), N_("to"), N_("took at least"),
-    N_("less than"), N_("requests"), N_("of"),
+    N_("How many took how long"), N_("most at the cursor"), N_("no request now"), N_("from"), N_("to"), N_("took at least"),
+    N_("less than"), N_("requests"),
+    N_("{count} in one cell"), N_("{part} of {all} requests"),
 )  # fmt: skip
 
 

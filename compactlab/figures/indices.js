@@ -36,7 +36,7 @@
     move(words) {
       const u = at('unusable', ctx.row, ctx.order), f = at('fragmentation', ctx.row, ctx.order), ramp = ctx.ramps[ctx.theme];
       const stops = [0, .5, 1].map((q) => ramp[Math.round(q * (ramp.length - 1))]).join(',');
-      words(`<h3>${ctx.text('Unusable free memory')}</h3><div class=n>${ctx.text('index at')} ${ctx.size(ctx.order)}: <b>${u === ctx.absent ? '–' : thousandths(u)}</b><br>`
+      words(`<h3>${ctx.text('Unusable free memory')}</h3><div class=n>${ctx.text('index at {size}', {size: ctx.size(ctx.order)})}: <b>${u === ctx.absent ? '–' : thousandths(u)}</b><br>`
         + `${ctx.text('fragmentation')}: <b>${fragmentation(f)}</b><br>`
         + `<span class=m>0 <span style="display:inline-block;width:56px;height:10px;border:1px solid ${ctx.colour('rule')};background:linear-gradient(90deg,${stops});vertical-align:-1px"></span> 1`
         + ` &ensp;<span class=s style="background:repeating-linear-gradient(135deg,${ctx.colour('bg')} 0 1.5px,#7d3a80 1.5px 4px);border:0;border-bottom:2px solid ${ctx.colour('ink')}"></span>${ctx.text('none free')}</span></div>`);
@@ -49,7 +49,7 @@
         return [ctx.clock(t), o < 0 ? ctx.text('none') : ctx.size(o), u === ctx.absent ? '–' : thousandths(u), fragmentation(at('fragmentation', r, ctx.order))];
       });
       const columns = [ctx.text('at'), ctx.text('largest free block'), ctx.text('unusable free index'), ctx.text('fragmentation index')];
-      return {title: `${ctx.text('Indices')}, ${ctx.text('index at')} ${ctx.size(ctx.order)}`, columns, rows};
+      return {title: ctx.text('Indices, index at {size}', {size: ctx.size(ctx.order)}), columns, rows};
     },
   };
 }

@@ -15,7 +15,7 @@ from bokeh.core.properties import value
 from bokeh.models import Div, Model
 from bokeh.plotting import figure
 
-FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif"
+FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', 'WenQuanYi Micro Hei', sans-serif"
 
 THEMES: dict[str, dict[str, str]] = {
     "light": {

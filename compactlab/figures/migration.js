@@ -1,6 +1,6 @@
 // One migration close up. A batch moves many pages; the picture follows one of them through five steps.
 (ctx, m) => {
-  const text = (words) => m.words[words] ?? words, C = m.costs, D = m.told.data, R = m.refused.data;
+  const text = translator(m.words), C = m.costs, D = m.told.data, R = m.refused.data;
   const write = Object.fromEntries(Object.entries(m.blocks).map(([name, block]) => [name, ctx.writer(block)]));
   const count = D.t.length, SHOWN = 6;         // mappings drawn one by one
   let step = 0, timer = null, at = -1;
@@ -39,7 +39,7 @@
         + `<text x="${middle}" y="72" text-anchor="middle" fill="${ctx.colour('ink')}">${rest ? `+${ctx.count(n - SHOWN)}` : j + 1}</text>`
         + `<path d="M${middle} 90 C ${middle} 150, ${target} 140, ${target} 204" fill="none" stroke="${ctx.colour(broken ? 'ink2' : colour)}" stroke-width="2"${broken ? ' stroke-dasharray="3 6"' : ''} marker-end="url(#${broken ? 'grey' : fresh_ ? 'new' : 'old'})"/>`;
     }
-    const title = n === 0 ? text('no mapping: a cached page') : `${ctx.count(n)}${D.mapcount[k] === 255 ? ` ${text('or more')}` : ''} ${text(n === 1 ? 'mapping' : 'mappings')}`;
+    const title = n === 0 ? text('no mapping: a cached page') : text(D.mapcount[k] === 255 ? '{count} or more mappings' : n === 1 ? '{count} mapping' : '{count} mappings', {count: ctx.count(n)});
     const copy = step !== 2 ? '' : `<path${moving} d="M216 258 H480" stroke="${ctx.colour('accent')}" stroke-width="5" stroke-dasharray="14 8" marker-end="url(#copy)"/><text x="348" y="240" text-anchor="middle" fill="${ctx.colour('ink')}">${text('who touches it waits')}</text>`;
     const head = (id, token) => `<marker id="${id}" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 L10 5 L0 10 z" fill="${ctx.colour(token)}"/></marker>`;
     return `<svg viewBox="0 0 700 356" role="img" aria-label="${ctx.escape(m.steps[step][0])}" style="flex:1;min-height:0;width:100%;font-size:15px"><style>.flow{animation:flow .7s linear infinite}@keyframes flow{to{stroke-dashoffset:-22}}@media (prefers-reduced-motion:reduce){.flow{animation:none}}</style>`
@@ -49,8 +49,8 @@
   }
   function paintPicture(k) {
     const early = ctx.t < D.t[k] - 2e-9, order = D.order[k];
-    const what = early ? `${text('no batch yet; the first ends at')} ${ctx.clock(D.t[k])}` : `${text('Batch')} ${ctx.count(k + 1)} ${text('of')} ${ctx.count(count)} · ${who(k)}${zone(k) ? ` ${text('in')} ${ctx.escape(zone(k))}` : ''} · ${ctx.clock(D.t[k])}`;
-    const size = order > 0 ? ` · ${text('folio of')} ${ctx.count(2 ** order)} ${text('pages')}` : '';
+    const what = early ? text('no batch yet; the first ends at {time}', {time: ctx.clock(D.t[k])}) : `${text('Batch {at} of {all}', {at: ctx.count(k + 1), all: ctx.count(count)})} · ${zone(k) ? text('{who} in {zone}', {who: who(k), zone: ctx.escape(zone(k))}) : who(k)} · ${ctx.clock(D.t[k])}`;
+    const size = order > 0 ? ` · ${text('folio of {count} pages', {count: ctx.count(2 ** order)})}` : '';
     const mapped = text(D.mapcount[k] < 0 ? 'its mappings are not recorded: taken as one' : 'its mappings as of the page map before');
     const source = D.source_pfn[k] < 0 ? `${text('which page it was is not recorded')}, ${mapped}` : (m.inferred ? `${text('which page it was is inferred from trace and page map')}; ` : `${text('the page with most mappings')}; `) + mapped;
     write.picture(`<div style="display:flex;flex-direction:column;height:100%"><h3>${what}${size}</h3><div class=m>${source}</div>${picture(k)}</div>`);
@@ -66,15 +66,15 @@
     const traced = D.taken[k] >= 0, took = D.took[k];
     const range = traced ? `${text('PFN')} ${ctx.count(D.start_pfn[k])} – ${ctx.count(D.end_pfn[k])}` : text('not traced');
     const any = D.targets.some((v) => v >= 0);
-    let html = `<h3>${text('This batch')}</h3>` + row(text('isolated'), traced ? `<b>${ctx.count(D.taken[k])}</b> ${text('pages')}` : text('not traced')) + row(text('from'), range)
+    let html = `<h3>${text('This batch')}</h3>` + row(text('isolated'), traced ? text('{count} pages', {count: `<b>${ctx.count(D.taken[k])}</b>`}) : text('not traced')) + row(text('from'), range)
       + row(text('pages looked at for them'), traced ? ctx.count(D.scanned[k]) : text('not traced')) + row(text('targets found'), D.targets[k] >= 0 ? ctx.count(D.targets[k]) : text(any ? 'held from before' : 'not traced'))
       + row(text('moved'), `<b>${ctx.count(D.moved[k])}</b>`) + row(text('could not be moved'), `<b>${ctx.count(D.failed[k])}</b>`)
-      + row(text('took'), took < 0 ? text('not traced') : `<b>${ns(took)}</b>, ${ns(took / Math.max(D.moved[k] + D.failed[k], 1))} ${text('per page')}`) + row(text('by the costs, on average'), ns(byCosts(k)));
+      + row(text('took'), took < 0 ? text('not traced') : text('{time}, {each} per page', {time: `<b>${ns(took)}</b>`, each: ns(took / Math.max(D.moved[k] + D.failed[k], 1))})) + row(text('by the costs, on average'), ns(byCosts(k)));
     const n = mappings(k), list = [...new Set([1, 2, 4, 8, 16, 32, Math.max(n, 1)])].sort((a, b) => a - b).filter((v) => v <= 32 || v === n), most = onePage(list.at(-1)) + share(k);
     html += `<h3 style="padding-top:9px">${text('Cost of one page by its mappings')}</h3><table class=n style="line-height:18px;width:calc(100% - 14px)"><tbody>` + list.map((v) => {
       const cost = onePage(v) + share(k), here = v === n;
       return `<tr${here ? ` style="background:${ctx.colour('panel')};font-weight:650"` : ''}><th scope=row style="width:44px;padding:0 8px 0 4px">${ctx.count(v)}</th><td style="width:66px">${ns(cost)}</td><td style="text-align:left;padding:0"><span style="display:inline-block;height:10px;width:${(cost / most * 100).toFixed(1)}%;background:${ctx.colour(here ? 'migrate' : 'used')};vertical-align:0"></span></td></tr>`;
-    }).join('') + `</tbody></table><div class=m style="padding-top:2px">${text({default: 'Costs fitted to recordings of a virtual machine (the default)', run: "This run's own costs", fitted: "This run's own costs, fitted"}[m.origin])}; ${text('with')} ${ns(share(k))} ${text('of its batch')}. ${m.assumed ? text('What a further mapping costs was not measured.') : ''}</div>`;
+    }).join('') + `</tbody></table><div class=m style="padding-top:2px">${text('{costs}; with {time} of its batch.', {costs: text({default: 'Costs fitted to recordings of a virtual machine (the default)', run: "This run's own costs", fitted: "This run's own costs, fitted"}[m.origin]), time: ns(share(k))})} ${m.assumed ? text('What a further mapping costs was not measured.') : ''}</div>`;
     const so = new Array(m.codes.length).fill(0);
     for (let j = 0; j < R.t.length && R.t[j] <= ctx.t + 2e-9; j++) so[R.reason[j]] += R.pages[j];
     const told = so.map((pages, code) => [pages, m.codes[code]]).filter(([pages]) => pages).sort((a, b) => b[0] - a[0]);
@@ -105,8 +105,8 @@
     table() {
       const some = (v, f = ctx.count) => v < 0 ? '–' : f(v), rows = [];
       for (let k = 0; k < count; k++) rows.push([ctx.clock(D.t[k]), who(k), zone(k) || '–', D.taken[k] < 0 ? '–' : `${D.start_pfn[k]}–${D.end_pfn[k]}`, some(D.taken[k]), some(D.targets[k]), ctx.count(D.moved[k]), ctx.count(D.failed[k]), some(D.took[k], ns), ns(byCosts(k)), some(D.source_pfn[k], String), some(D.mapcount[k])]);
-      const columns = [text('at'), text('who'), text('zone'), `${text('from')} ${text('PFN')}`, text('isolated'), text('targets found'), text('moved'), text('could not be moved'), text('took'), text('by the costs, on average'), text('page with most mappings'), text('mappings')];
-      return {title: text('Migration batches'), columns, rows, note: m.every > 1 ? `${text('every')} ${m.every}. ${text('batches are shown')}` : ''};
+      const columns = [text('at'), text('who'), text('zone'), text('from PFN'), text('isolated'), text('targets found'), text('moved'), text('could not be moved'), text('took'), text('by the costs, on average'), text('page with most mappings'), text('mappings')];
+      return {title: text('Migration batches'), columns, rows, note: m.every > 1 ? text('every {count}. batch is shown', {count: m.every}) : ''};
     },
   };
 }

@@ -46,19 +46,22 @@ _STEPS = (
 )
 
 _WORDS = (
-    N_("at"), N_("Batch"), N_("batches are shown"), N_("by the costs, on average"), N_("Cost of one page by its mappings"),
+    N_("at"), N_("by the costs, on average"), N_("Cost of one page by its mappings"),
     N_("Costs fitted to recordings of a virtual machine (the default)"), N_("could not be moved"), N_("direct"),
-    N_("every"), N_("folio of"), N_("free"), N_("from"), N_("held from before"), N_("in"), N_("in the copy"), N_("isolated"),
+    N_("free"), N_("from"), N_("held from before"), N_("in the copy"), N_("isolated"),
     N_("its mappings are not recorded: taken as one"), N_("its mappings as of the page map before"),
-    N_("kcompactd"), N_("manual"), N_("mapping"), N_("mappings"), N_("Migration batches"), N_("moved"), N_("new frame"),
-    N_("no batch yet; the first ends at"), N_("no mapping: a cached page"), N_("none so far"), N_("not traced"), N_("of"),
-    N_("of its batch"), N_("old frame"), N_("or more"), N_("page with most mappings"), N_("pages"),
-    N_("pages looked at for them"), N_("Pause the steps"), N_("per page"), N_("PFN"), N_("Play the steps"),
+    N_("kcompactd"), N_("manual"), N_("mappings"), N_("Migration batches"), N_("moved"), N_("new frame"),
+    N_("no mapping: a cached page"), N_("none so far"), N_("not traced"),
+    N_("old frame"), N_("page with most mappings"),
+    N_("pages looked at for them"), N_("Pause the steps"), N_("PFN"), N_("Play the steps"),
     N_("Refused so far"), N_("targets found"), N_("the page with most mappings"), N_("This batch"),
     N_("This run's own costs"), N_("This run's own costs, fitted"), N_("took"),
     N_("What a further mapping costs was not measured."),
     N_("which page it was is inferred from trace and page map"), N_("which page it was is not recorded"), N_("who"),
-    N_("who touches it waits"), N_("with"), N_("zone"),
+    N_("who touches it waits"), N_("zone"),
+    N_("Batch {at} of {all}"), N_("every {count}. batch is shown"), N_("folio of {count} pages"), N_("from PFN"),
+    N_("no batch yet; the first ends at {time}"), N_("{costs}; with {time} of its batch."), N_("{count} mapping"), N_("{count} mappings"),
+    N_("{count} or more mappings"), N_("{count} pages"), N_("{time}, {each} per page"), N_("{who} in {zone}"),
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 // Every pageblock as a cell. The film is one picture and, for each step, the bits that flip in it: it runs both ways.
 (ctx, m) => {
-  const text = (words) => m.words[words] ?? words, A = m.about;
+  const text = translator(m.words), A = m.about;
   const F = Object.fromEntries(Object.entries(m.film.data).map(([name, [values]]) => [name, values]));
   const P = Object.fromEntries(Object.entries(m.pages.data).map(([name, [values]]) => [name, values]));
   // A part of one of Bokeh's own arrays would begin at its first value: a plain view of the same bytes does not.
@@ -125,7 +125,7 @@
   }
   function told() {                      // what a cell is
     const together = A.cell_pages[zone] / A.block_pages;
-    return `${text('one cell is')} ${together > 1 ? `${ctx.count(together)} ${text('pageblocks')}: ` : `1 ${text('pageblock of')} `}${ctx.memory(A.cell_pages[zone])}${A.origin === 'trace' ? ` · * ${text('inferred')}` : ''}`;
+    return `${text(together > 1 ? 'one cell is {count} pageblocks: {size}' : 'one cell is 1 pageblock of {size}', {count: ctx.count(together), size: ctx.memory(A.cell_pages[zone])})}${A.origin === 'trace' ? ` · * ${text('inferred')}` : ''}`;
   }
   function paintBars() {
     const n = ctx.orders.length;
@@ -147,8 +147,8 @@
   }
   function said(k) {                     // what a step is, in words
     if (k < 0) return '';
-    const n = ctx.count(F.number[k]), failed = F.failed[k] ? `, ${text('failed')} ${ctx.count(F.failed[k])}` : '';
-    return [text('compaction begins'), `${text('migrate scanner: isolated')} ${n}`, `${text('free scanner: isolated')} ${n}`, `${text('fast search: isolated')} ${n}`, `${text('moved pages:')} ${n}${failed}`, text('compaction ends'), text('all pageblocks counted'), text('a request got a block')][F.what[k]];
+    const said = ['compaction begins', 'migrate scanner: isolated {count}', 'free scanner: isolated {count}', 'fast search: isolated {count}', F.failed[k] ? 'moved pages: {count}, failed {failed}' : 'moved pages: {count}', 'compaction ends', 'all pageblocks counted', 'a request got a block'][F.what[k]];
+    return text(said, {count: ctx.count(F.number[k]), failed: ctx.count(F.failed[k])});
   }
   function room(row, order) {            // blocks of an order that free memory has room for
     let found = 0;
@@ -166,8 +166,8 @@
   function paintFacts() {
     const o = ctx.order, free = ctx.rows.n ? room(ctx.row, o) : null, moved = at >= 0 ? F.moved[at] : 0;
     const big = (value, what) => `<div style="flex:auto"><b style="font-size:19px;line-height:24px">${value}</b><br><span class=m>${what}</span></div>`;
-    writers.facts(`<div class=n style="display:flex;gap:14px;white-space:nowrap">${big(ctx.moment(ctx.t), text('step') + ' ' + ctx.count(at + 1) + ' ' + text('of') + ' ' + ctx.count(steps))}`
-      + big(ctx.count(moved), `${text('pages moved')}${A.origin === 'trace' ? ' *' : ''} · ${ctx.memory(moved)}`) + (free === null ? '' : big(ctx.count(free), `${ctx.size(o)} ${text('blocks')}`)) + '</div>');
+    writers.facts(`<div class=n style="display:flex;gap:14px;white-space:nowrap">${big(ctx.moment(ctx.t), text('step {at} of {steps}', {at: ctx.count(at + 1), steps: ctx.count(steps)}))}`
+      + big(ctx.count(moved), `${text('pages moved')}${A.origin === 'trace' ? ' *' : ''} · ${ctx.memory(moved)}`) + (free === null ? '' : big(ctx.count(free), text('{size} blocks', {size: ctx.size(o)}))) + '</div>');
   }
 
   // ---- close up
@@ -207,12 +207,12 @@
     ['left', 'right'].forEach((name, side) => {
       const pfn = wanted[side] ?? null, inset = m.insets[side], image = inset.source.data.image[0], page = m.parts.page;
       const found = pfn === null ? null : statesOf(pfn, side);
-      const heading = pinned !== null ? (side ? '' : `${text('Pageblock')} ${ctx.count(pinned / A.block_pages)}`) : side ? `<span style="color:${ctx.colour('scan_free')}">▲</span> ${text('Pages arrive')}` : `<span style="color:${ctx.colour('migrate')}">▼</span> ${text('Pages leave')}`;
+      const heading = pinned !== null ? (side ? '' : text('Pageblock {number}', {number: ctx.count(pinned / A.block_pages)})) : side ? `<span style="color:${ctx.colour('scan_free')}">▲</span> ${text('Pages arrive')}` : `<span style="color:${ctx.colour('migrate')}">▼</span> ${text('Pages leave')}`;
       if (!found) {
         image.fill(page.begin);
         const held = Array.from(A.samples, (s) => ctx.count(s / A.block_pages)).join(', ');
         const why = pfn === null ? (side && pinned !== null ? '' : text(at >= 0 && F.moved[at] > 0 ? 'which pages moved was not kept' : 'no page has moved yet'))
-          : ctx.live ? text('asking …') : `${text('pages not kept here; kept:')} ${held}`;
+          : ctx.live ? text('asking …') : text('pages not kept here; kept: {numbers}', {numbers: held});
         writers[name](`<h3>${heading}</h3><span class=m style="white-space:normal">${why}</span>`);
       } else {
         const [states, since, of] = found, counts = new Array(page.names.length).fill(0);
@@ -220,7 +220,7 @@
         const palette = m.palette[ctx.theme];
         const told = counts.map((count, k) => [count, k]).filter(([count]) => count).sort((a, b) => (b[1] > 6) - (a[1] > 6) || b[0] - a[0]).slice(0, pinned === null ? 2 : 4)
           .map(([count, k]) => `<span style="white-space:nowrap"><span class=s style="background:${palette[page.begin + k]}"></span><b>${count}</b> ${page.names[k]}</span>`).join(' ');
-        writers[name](`<h3>${heading}${pinned === null ? ` <span class=m style="font-weight:400;font-size:14px">${ctx.count(of / A.block_pages)}</span>` : ''}</h3><span class=n style="display:block;white-space:nowrap;overflow:hidden" title="${since === null ? '' : `${text('as of the page map at')} ${ctx.clock(since)} ${text('with what was moved since')}`}">${told}</span>`);
+        writers[name](`<h3>${heading}${pinned === null ? ` <span class=m style="font-weight:400;font-size:14px">${ctx.count(of / A.block_pages)}</span>` : ''}</h3><span class=n style="display:block;white-space:nowrap;overflow:hidden" title="${since === null ? '' : text('as of the page map at {time} with what was moved since', {time: ctx.clock(since)})}">${told}</span>`);
         if (of >= pagesAt(0) && cells) { const [x, y] = middle(Math.floor((of - pagesAt(0)) / A.cell_pages[zone])); marks.x.push(x); marks.y.push(y); }
       }
       const key = `${found?.[2]} ${found?.[0].byteOffset} ${found?.[1]} ${ctx.theme} ${!found}`;
@@ -247,7 +247,7 @@
     }
     paintFacts(); paintKey(); paintClose();
     const index = ctx.rows.n ? ctx.index('unusable', ctx.row, ctx.zone, ctx.order) : null;
-    writers.index(`<h3>${text('Unusable index at')} ${ctx.size(ctx.order)} <span style="font-weight:400">${index === null || index === ctx.absent ? '' : `${text('now')} <b>${(index / 1000).toFixed(3)}</b>`}</span></h3>`);
+    writers.index(`<h3>${text('Unusable index at {size}', {size: ctx.size(ctx.order)})} <span style="font-weight:400">${index === null || index === ctx.absent ? '' : text('now {value}', {value: `<b>${(index / 1000).toFixed(3)}</b>`})}</span></h3>`);
     writers.said(at < 0 ? `<span class=m>${text('before the first page map')}</span>` : `<span class=m style="display:block;line-height:17px;padding-left:8px">${ctx.escape(said(at))}</span>`);
     before = at;
   }
@@ -277,7 +277,7 @@
       const pfn = value === '' ? null : Number(value) * A.block_pages;
       if (pfn === null || (Number.isFinite(pfn) && cells && pfn >= pagesAt(0) && pfn < pagesAt(cells - 1) + A.cell_pages[zone])) { pinned = pfn; follow(); }
     },
-    title: () => text('Pageblock') + 's',
+    title: () => text('Pageblocks'),
     table() {
       arrange(); wind(stepAt(ctx.t));
       const rows = [];
@@ -286,7 +286,7 @@
         rows.push([ctx.count(pfn / A.block_pages), `0x${pfn.toString(16)}`, name('fill'), name('type'), name('order'), name('cannot'), name('skip')]);
       }
       const columns = [text('Pageblock'), text('first page'), text('what is in it'), text('migratetype'), text('largest free block'), text('pages that cannot move'), text('skip bit')];
-      return {title: `${text('Pageblock')}s · ${ctx.clock(ctx.t)}`, columns, rows};
+      return {title: `${text('Pageblocks')} · ${ctx.clock(ctx.t)}`, columns, rows};
     },
   };
 }

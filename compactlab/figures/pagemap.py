@@ -60,12 +60,15 @@ _PAGES = {
 
 _WORDS = (
     N_("Colour"), N_("what is in it"), N_("migratetype"), N_("largest free block"), N_("pages that cannot move"), N_("skip bit"), N_("Pageblock"),
-    N_("under the scanners"), N_("migrate scanner"), N_("free scanner"), N_("emptied"), N_("filled"), N_("not visited yet"), N_("pages"), N_("moved"),
-    N_("blocks"), N_("free"), N_("Free memory by block size"), N_("before"), N_("Unusable index at"), N_("now"), N_("Pages leave"), N_("Pages arrive"), N_("pages moved"),
-    N_("step"), N_("of"), N_("migrate scanner: isolated"), N_("free scanner: isolated"), N_("fast search: isolated"), N_("moved pages:"), N_("failed"),
+    N_("migrate scanner"), N_("free scanner"), N_("emptied"), N_("filled"), N_("not visited yet"), N_("pages"),
+    N_("Free memory by block size"), N_("before"), N_("Pages leave"), N_("Pages arrive"), N_("pages moved"),
     N_("compaction begins"), N_("compaction ends"), N_("all pageblocks counted"), N_("a request got a block"), N_("no page map of this zone"),
-    N_("pages not kept here; kept:"), N_("as of the page map at"), N_("with what was moved since"), N_("one cell is"), N_("pageblock of"), N_("inferred"),
-    N_("before the first page map"), N_("first page"), N_("asking …"), N_("no page has moved yet"), N_("which pages moved was not kept"), N_("pageblocks"),
+    N_("inferred"),
+    N_("before the first page map"), N_("first page"), N_("asking …"), N_("no page has moved yet"), N_("which pages moved was not kept"),
+    N_("Pageblock {number}"), N_("Pageblocks"), N_("Unusable index at {size}"), N_("as of the page map at {time} with what was moved since"),
+    N_("now {value}"), N_("one cell is 1 pageblock of {size}"), N_("one cell is {count} pageblocks: {size}"), N_("pages not kept here; kept: {numbers}"),
+    N_("step {at} of {steps}"), N_("{size} blocks"), N_("moved pages: {count}"), N_("moved pages: {count}, failed {failed}"),
+    N_("migrate scanner: isolated {count}"), N_("free scanner: isolated {count}"), N_("fast search: isolated {count}"),
 )  # fmt: skip
 
 

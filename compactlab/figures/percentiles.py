@@ -16,8 +16,9 @@ LINES = {"p50": ("solid", 2.5), "p90": ("dashed", 2.0), "p99": ("dotted", 2.0), 
 """Dash and width of each."""
 
 _WORDS = (
-    N_("Time per allocation"), N_("Time to get"), N_("got it"), N_("fell back"), N_("requests"), N_("no request now"), N_("median"), N_("p90"), N_("p99"), N_("slowest"),
+    N_("Time per allocation"), N_("got it"), N_("fell back"), N_("requests"), N_("no request now"), N_("median"), N_("p90"), N_("p99"), N_("slowest"),
     N_("from"), N_("to"), N_("Latency percentiles"),
+    N_("Time to get {size}"), N_("{count} requests, {failed} fell back"), N_("{time}, fell back"),
 )  # fmt: skip
 
 

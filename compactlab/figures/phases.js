@@ -6,7 +6,7 @@
   };
   const table = () => {
     const d = m.source.data;
-    return {title: ctx.text('Phases'), columns: ['phase', 'from', 'to', 'for'].map(ctx.text), rows: d.start.map((t, k) => [d.full[k], ctx.clock(t), ctx.clock(d.end[k]), ctx.duration(d.end[k] - t)])};
+    return {title: ctx.text('Phases'), columns: ['phase', 'from', 'to', 'for'].map((name) => ctx.text(name)), rows: d.start.map((t, k) => [d.full[k], ctx.clock(t), ctx.clock(d.end[k]), ctx.duration(d.end[k] - t)])};
   };
   return {
   select() {

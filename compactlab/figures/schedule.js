@@ -2,7 +2,7 @@
 
 const S = settings, scene = slider.document, HOURS = 24, GAP = '\u00a0';
 const viewOf = (model) => scene.views_manager.find_one(model);
-const text = (words) => S.words[words] ?? words;
+const text = numberText = translator(S.words);
 const escapeHtml = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const clock = (k) => `${(S.begin + k) % HOURS}:00`;
 const sum = (list, until) => list.reduce((all, each, k) => all + each * Math.min(Math.max(until - k, 0), 1), 0);
@@ -27,7 +27,7 @@ function draw() {
     const hidden = name === 'policy' && of === never;
     part.stalls.sources[name].data = {
       x: alpha.map((_, k) => k + offset), top: hidden ? alpha.map(() => 0) : of.stalls, alpha: alpha,
-      text: of.stalls.map((v, k) => `${of.name}, ${clock(k)}: ${number(v)} ${text('Stalls an hour').toLowerCase()}, ${number(of.failures[k])} ${text('huge pages not got')}`),
+      text: of.stalls.map((v, k) => text('{policy}, {hour}: {stalls} stalls an hour, {failures} huge pages not got', {policy: of.name, hour: clock(k), stalls: number(v), failures: number(of.failures[k])})),
     };
   }
   for (const [name, of] of [['never', never], ['policy', one]]) {
@@ -47,7 +47,7 @@ function draw() {
 const line = (key, value) => `<div class="r n"><span style="overflow:hidden;text-overflow:ellipsis">${key}</span><span style="padding-left:8px">${value}</span></div>`;
 const swatch = (token, hatch) => `<span class=s style="background:${hatch ? `repeating-linear-gradient(135deg, ${tokens()[token]} 0 4px, ${tokens().bg} 4px 6px)` : tokens()[token]}"></span>`;
 function wordsOf(k) {
-  const one = mine(), until = slider.value, days = `${S.days}${GAP}${text(S.days === 1 ? 'day' : 'days')}`;
+  const one = mine(), until = slider.value;
   const lanes = Object.keys(S.lanes).map((who, lane) => {
     const spent = sum(one.work[who], until), colour = tokens()[who === 'direct' ? 'scan_free' : 'migrate'];
     return line(`<span style="color:${colour};display:inline-block;width:18px">${S.lane_signs[lane]}</span>${escapeHtml(S.lanes[who])}`, spent ? `<b>${ms(spent)}</b>` : `<span class=m>–</span>`);
@@ -60,7 +60,7 @@ function wordsOf(k) {
   return {
     load: `<h3>${text('Load')}</h3>${line(`<b>${clock(k)}</b>`, `<b>${formatShare(S.load[k])}</b>`)}<span class=m>${text('of the largest')}</span>`,
     who: `<h3>${text('Who compacts')} <span class=m style="font-size:14px;font-weight:400">${text('so far')}</span></h3>${lanes.join('')}`,
-    stalls: `<h3>${text('Stalls an hour')}</h3>${line('<span class=m>&nbsp;</span>', `<span class=m>${text('this hour')}, <b>${text('so far')}</b></span>`)}${stalls.join('')}<span class=m>${text('mean of')} ${days}</span>`,
+    stalls: `<h3>${text('Stalls an hour')}</h3>${line('<span class=m>&nbsp;</span>', `<span class=m>${text('this hour')}, <b>${text('so far')}</b></span>`)}${stalls.join('')}<span class=m>${text(S.days === 1 ? 'mean of {count} day' : 'mean of {count} days', {count: S.days})}</span>`,
     index: `<h3>${text('Unusable free memory')}</h3>${index.join('')}<span class=m>${text('for huge pages, 0 to 1')}</span>`,
   };
 }

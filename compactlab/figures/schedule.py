@@ -32,7 +32,7 @@ from .. import texts
 from ..experiments.policies import clock
 from ..experiments.schedule import apart
 from ..metrics import WHO
-from ..texts import N_, _, translated
+from ..texts import N_, NUMBER_WORDS, _, translated
 from .explorer import Scene
 from .look import THEMES, WIDGETS, Paint, text_style, words
 from .view import script
@@ -61,8 +61,10 @@ th, td { font-size: 14px; }
 """
 _WORDS = (
     N_("Load"), N_("Who compacts"), N_("Stalls an hour"), N_("this hour"), N_("so far"), N_("of the largest"),
-    N_("mean of"), N_("days"), N_("day"), N_("never"), N_("Play"), N_("Pause"), N_("Policy"), N_("Speed"), N_("Step back"), N_("Step on"), N_("Hour"), N_("Table"),
-    N_("huge pages not got"), N_("Unusable free memory"), N_("for huge pages, 0 to 1"),
+    N_("never"), N_("Play"), N_("Pause"), N_("Policy"), N_("Speed"), N_("Step back"), N_("Step on"), N_("Hour"), N_("Table"),
+    N_("Unusable free memory"), N_("for huge pages, 0 to 1"),
+    N_("mean of {count} day"), N_("mean of {count} days"), N_("{policy}, {hour}: {stalls} stalls an hour, {failures} huge pages not got"),
+    *NUMBER_WORDS,
 )  # fmt: skip
 
 

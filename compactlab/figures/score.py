@@ -18,10 +18,11 @@ ASSUMED = 20
 """The kernel's default of vm.compaction_proactiveness."""
 
 _WORDS = (
-    N_("Proactive score"), N_("node"), N_("this zone"), N_("adds"), N_("starts above"), N_("stops at"), N_("proactiveness"), N_("assumed"), N_("assumed: the kernel's default"),
+    N_("Proactive score"), N_("node"), N_("this zone"), N_("assumed"), N_("assumed: the kernel's default"),
     N_("never starts"), N_("would start now"), N_("sizes of the zones not recorded"), N_("this kernel has none"),
-    N_("first above it at"), N_("never above it in this run"), N_("at"), N_("node score"), N_("zone score"), N_("it adds to the node"),
+    N_("never above it in this run"), N_("at"), N_("node score"), N_("zone score"), N_("it adds to the node"),
     N_("yes"), N_("no"), N_("not known"),
+    N_("first above it at {time}"), N_("proactiveness {value}"), N_("starts above {high}, stops at {low}"), N_("this zone, adds {points}"),
 )  # fmt: skip
 
 

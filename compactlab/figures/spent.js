@@ -1,6 +1,6 @@
 // The mean time of a request, by what it was spent on.
 (ctx, m) => {
-  const text = (words) => m.words[words] ?? words;
+  const text = translator(m.words);
   const ms = (v) => v === 0 ? '0' : v < .1 ? (v * 1000).toFixed(v < .001 ? 2 : v < .01 ? 1 : 0) + '\u00a0µs' : v < 1 ? v.toFixed(2) + '\u00a0ms' : v < 1000 ? v.toFixed(1) + '\u00a0ms' : (v / 1000).toFixed(1) + '\u00a0s';
   const percent = (v) => v > 0 && v < .005 ? `<\u00a01\u00a0%` : `${(v * 100).toFixed(0)}\u00a0%`;
   const sum = (d, k) => m.parts.reduce((all, [name]) => all + d[name][k], 0);
@@ -33,7 +33,7 @@
       const here = k >= 0 && d.end[k] >= ctx.t - 1e-9;
       const rows = m.parts.toReversed().map((part) => `<div class="r n"><span>${swatch(part)}${ctx.escape(part[1])}</span><span>${here ? `${ms(d[part[0]][k])} <b style="display:inline-block;width:44px;text-align:right">${percent(share(d, part[0], k))}</b>` : '–'}</span></div>`).join('');
       words(`<h3 style="white-space:nowrap">${text('Mean time of a request')}${m.traced ? ` <span class=m style="font-size:14px;font-weight:400">${text('traced')}</span>` : ''}</h3>${rows}`
-        + `<div class="n m">${here ? `${ctx.count(d.requests[k])} ${text('requests')}, ${text('mean')} <b style="color:${ctx.colour('ink')}">${ms(sum(d, k))}</b>` : text('no request now')}</div>`);
+        + `<div class="n m">${here ? text('{count} requests, mean {time}', {count: ctx.count(d.requests[k]), time: `<b style="color:${ctx.colour('ink')}">${ms(sum(d, k))}</b>`}) : text('no request now')}</div>`);
     },
     title: () => text('What requests spend their time on'),
     table() {

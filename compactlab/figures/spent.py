@@ -29,7 +29,8 @@ _LOOKS = {
 """Name, token and hatch of each part, from the bottom of the stack."""
 
 _WORDS = (
-    N_("Mean time of a request"), N_("traced"), N_("no request now"), N_("requests"), N_("from"), N_("to"), N_("mean"), N_("What requests spend their time on"),
+    N_("Mean time of a request"), N_("traced"), N_("no request now"), N_("requests"), N_("from"), N_("to"), N_("What requests spend their time on"),
+    N_("{count} requests, mean {time}"),
 )  # fmt: skip
 
 

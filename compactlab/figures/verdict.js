@@ -13,13 +13,9 @@ function verdictSentence(numbers, templates, who = null) {
     icon: templates[`icon.${level}`],
     subject: fillTemplate(templates.subject, fields),
     outcome: templates[`outcome.${outcome}`],
-    why: verdictPhrases(numbers, reason, who).map(key => fillTemplate(templates[key], fields)).join('; '),
+    why: verdictPhrases(numbers, reason, who).map(key => fillTemplate(templates[key], fields)).join(templates.between),
   };
   return {...parts, text: fillTemplate(templates.text, parts)};
-}
-
-function fillTemplate(template, fields) {
-  return template.replace(/\{(\w+)\}/g, (whole, name) => fields[name]);
 }
 
 function verdictPhrases(numbers, reason, who) {
@@ -61,7 +57,7 @@ function verdictFields(numbers, templates, who) {
     get such_blocks() { return blocks(nrUsable, 'such_block', 'such_blocks'); },
     get blocks() { return blocks(nrUsable, 'block', 'blocks'); },
     get blocks_found() { return blocks(numbers.nr_suitable, 'block', 'blocks'); },
-    get types() { return [0, 1, 2].filter(bit => numbers.barred_types >> bit & 1).map(bit => templates[`type.${bit}`]).join(', '); },
+    get types() { return [0, 1, 2].filter(bit => numbers.barred_types >> bit & 1).map(bit => templates[`type.${bit}`]).join(templates.among); },
     get age() { return formatSignificant(Math.abs(numbers.types_age_ms) / 1000); },
     get help() { return who ? fillTemplate(templates.at_work, {who: nameOfWho}) : templates.compaction_helps; },
     get who() { return nameOfWho; },

@@ -1,6 +1,6 @@
 // Free pages against the watermarks; the axis is logarithmic: positions are log2 of pages.
 (ctx, m) => {
-  const text = (words) => m.words[words] ?? words;
+  const text = translator(m.words);
   const names = Object.keys(m.marks), log = (pages) => Math.log2(Math.max(pages, 1));
   let told = {}, total = [];
   function load() {
@@ -47,9 +47,9 @@
       const line = (name) => { const [token, dash] = m.marks[name]; return `<span style="display:inline-block;width:22px;border-top:3px ${dash} ${ctx.colour(token)};vertical-align:4px;margin-right:7px"></span>`; };
       const rows = names.map((name) => `<div class="r n"><span>${line(name)}${text(name)}</span><span>${size(mark(name, k))}</span></div>`).join('');
       const said = free > mark('high', k) ? 'above high: kswapd rests' : free > mark('low', k) ? 'below high: kswapd, once woken, goes on' : free > mark('min', k) ? 'below low: requests wake kswapd' : 'below min: requests reclaim themselves';
-      const early = ctx.t < told.t[0] - 1e-9 ? `${text('marks first read at')} ${ctx.clock(told.t[0])}` : text(said);
+      const early = ctx.t < told.t[0] - 1e-9 ? text('marks first read at {time}', {time: ctx.clock(told.t[0])}) : text(said);
       words(`${head}<div class="r n"><span><span class=ruler style="width:22px"></span>${text('free')}</span><b>${ctx.memory(free)}</b></div>${rows}`
-        + `<div class="m" style="white-space:nowrap">${early}${boost > 0 ? `<br>${text('boosted by')} ${ctx.memory(boost)}` : ''}</div>`
+        + `<div class="m" style="white-space:nowrap">${early}${boost > 0 ? `<br>${text('boosted by {size}', {size: ctx.memory(boost)})}` : ''}</div>`
         + (pcp < 0 ? '' : `<div class="r n m"><span>${text('per-CPU, not in buddyinfo')}</span><span>${ctx.memory(pcp)}</span></div>`));
     },
     title: () => text('Free pages and watermarks'),
@@ -59,7 +59,7 @@
         const k = rowOf(t), pcp = value('pcp', k);
         return [ctx.clock(t), ctx.memory(total[r]), ...names.map((name) => size(mark(name, k))), ctx.memory(value('boost', k)), pcp < 0 ? '–' : ctx.memory(pcp)];
       });
-      const columns = [text('at'), text('free'), ...names.map((name) => `${text('watermark')} ${text(name)}`), text('boosted by'), `${text('per-CPU lists')} (${text('not in buddyinfo')})`];
+      const columns = [text('at'), text('free'), ...names.map((name) => text('watermark {name}', {name: text(name)})), text('boosted by'), text('per-CPU lists (not in buddyinfo)')];
       return {title: text('Free pages and watermarks'), columns, rows};
     },
   };

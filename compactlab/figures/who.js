@@ -6,7 +6,7 @@
   select() {
     const d = m.source.data, starts = Array.from(d.start), ends = Array.from(d.end);
     m.source.data = {...d, x0: starts.map((t) => ctx.draw(t)), x1: ends.map((t) => ctx.draw(t)), from: starts.map((t) => ctx.clock(t)),
-      span: starts.map((t, k) => ctx.duration(ends[k] - t) + (d.joined[k] > 1 ? ` (${d.joined[k]} ${ctx.text('runs')})` : ''))};
+      span: starts.map((t, k) => ctx.duration(ends[k] - t) + (d.joined[k] > 1 ? ` (${ctx.text('{count} runs', {count: d.joined[k]})})` : ''))};
     const e = m.marks.data;
     m.marks.data = {...e, x: e.t.map((t) => ctx.draw(t)), when: e.t.map((t) => ctx.clock(t))};
   },
@@ -22,7 +22,7 @@
   table() {
     const d = m.source.data, rows = [];
     for (let k = 0; k < d.who.length; k++) rows.push([m.lanes[d.who[k]], ctx.clock(d.start[k]), ctx.duration(d.end[k] - d.start[k]), d.status[k] || '–', d.zone[k] || '–', ctx.count(d.joined[k])]);
-    return {title: ctx.text('Who compacts'), columns: ['who', 'from', 'for', 'result', 'zone', 'runs'].map(ctx.text), rows, note: m.origin === 'counters' ? ctx.text('from counters, to the sample') : ''};
+    return {title: ctx.text('Who compacts'), columns: ['who', 'from', 'for', 'result', 'zone', 'runs'].map((name) => ctx.text(name)), rows, note: m.origin === 'counters' ? ctx.text('from counters, to the sample') : ''};
   },
   };
 }

@@ -29,6 +29,10 @@ _FAILS = ("watermark", "barred_types", "fragmentation", "fragmentation_and_short
 _PHRASES = {
     "subject": N_("{size} in {zone}"),
     "text": N_("{subject}: {outcome} — {why}."),
+    "headline": N_("{subject}: {outcome}"),
+    "bar": N_("{headline} — {why}."),
+    "between": N_("; "),
+    "among": N_(", "),
     "answer": N_("{size}: {outcome}, in {zone} — {why}."),
     "node": N_("{zone} (node {node})"),
     "outcome.not_listed": N_("not recorded"),
@@ -131,7 +135,7 @@ def sentence(numbers: Numbers, words: Templates | None = None, who: str | None =
         "icon": words[f"icon.{level}"],
         "subject": words["subject"].format_map(fields),
         "outcome": words[f"outcome.{outcome}"],
-        "why": "; ".join(words[key].format_map(fields) for key in _phrases(numbers, reason, who)),
+        "why": words["between"].join(words[key].format_map(fields) for key in _phrases(numbers, reason, who)),
     }
     return parts | {"text": words["text"].format_map(parts)}
 
@@ -199,7 +203,9 @@ class _Fields:
     @property
     def types(self) -> str:
         bits = self.numbers["barred_types"]
-        return ", ".join(self.templates[f"type.{bit}"] for bit in range(len(BARRED_TYPES)) if bits >> bit & 1)
+        return self.templates["among"].join(
+            self.templates[f"type.{bit}"] for bit in range(len(BARRED_TYPES)) if bits >> bit & 1
+        )
 
 
 _FIELD: dict[str, Callable[[_Fields], str]] = {
@@ -280,7 +286,7 @@ def _text(numbers: Numbers, templates: Templates, half_filled: dict[tuple[str, .
         half_filled[phrases] = templates["text"].format(
             subject=templates["subject"].format_map(fields),
             outcome=templates[f"outcome.{REASON_OUTCOME[reason]}"],
-            why="; ".join(templates[phrase] for phrase in phrases),
+            why=templates["between"].join(templates[phrase] for phrase in phrases),
         )
     return half_filled[phrases].format_map(fields)
 
