@@ -434,24 +434,29 @@ def test_program__small_complete_and_described(name):
 # A zone
 
 
-def small(**parameters):
-    workload = compression.swap_out(**parameters)
-    return cl.simulate(cl.Zone("64 MiB"), workload, samples=2, frames=0, events=0, moves=0)
+def swapped(**parameters):
+    return cl.simulate(cl.Zone("256 MiB"), compression.swap_out(**parameters))
 
 
 def test_swap_out__frees_what_it_says():
-    run = small(fill=0.8, cold=0.5, pool=0.25)
-    free = run["zones"].free_pages.values[-1, 0] + run["zoneinfo"].pcp_count.values[-1, 0].sum()
-    filled = int(16384 * 0.8)
+    pages = swapped(fill=0.8, cold=0.5, pool=0.25)["pages"].to_dataset().isel(keyframe=-1)
+    single = (pages.kind.values == cl.schema.NAMES["pages"]["kinds"].index("anon")) & (
+        pages.order.values == 0
+    )
+    filled = int(65536 * 0.8)
     cold = filled // 2
-    assert free == 16384 - filled + cold - cold // 4
+    assert (single & (pages.mapcount.values == 1)).sum() == filled - filled // 10 - cold
+    assert (single & (pages.mapcount.values == 0)).sum() == cold // 4
 
 
 def test_swap_out__pages_come_back_scattered_and_no_huge_page_of_them():
-    scattered, blocks = small(fill=0.9, cold=0.5, pool=0), small(fill=0.9, cold=0.5, pool=0, together=512)
-    index = [float(cl.metrics.unusable_index(run).values[-1, 0, 9]) for run in (scattered, blocks)]
-    assert index[0] > 0.7
-    assert index[1] < index[0] / 2
+    for parameters, unusable in [({}, 1), ({"together": 512}, 1), ({"together": 1024, "pool": 0}, 0.4)]:
+        run = swapped(**parameters)
+        before = np.searchsorted(run["zones"].elapsed.values, run["phases"].start.values[1], "right") - 1
+        assert run["zones"].nr_free.values[before, 0, 9:].sum() == 0
+        assert run["zones"].free_pages.values[-1, 0] > 3 * run["zones"].free_pages.values[before, 0]
+        assert float(cl.metrics.unusable_index(run).values[-1, 0, 9]) <= unusable
+        assert unusable < 1 or run["zones"].nr_free.values[-1, 0, 9:].sum() == 0
 
 
 def test_swap_out__refuses_what_is_no_share():
@@ -459,6 +464,8 @@ def test_swap_out__refuses_what_is_no_share():
         compression.swap_out(cold=2)
     with pytest.raises(ValueError, match="together=0; expected at least 1 page"):
         compression.swap_out(together=0)
+    with pytest.raises(ValueError, match=r"free=0\.1 and cold=0\.95; expected at most 1 together"):
+        compression.swap_out(cold=0.95)
 
 
 # The story
