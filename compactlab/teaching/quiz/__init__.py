@@ -1,0 +1,1 @@
+"""The quiz: questions whose answers are found out by running the model."""
