@@ -10,7 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import allocators, compression, datasets, experiments, metrics, pagetables, player, schema, store, teaching
+    from . import (
+        allocators,
+        casestudy,
+        compression,
+        datasets,
+        experiments,
+        metrics,
+        pagetables,
+        player,
+        schema,
+        store,
+        teaching,
+    )
     from .dashboards import CompactionLab, Compare, Explorer, Schedule, WhatIf
     from .experiments.schedule import schedule
     from .experiments.sweep import sweep
@@ -67,6 +79,7 @@ _HOME = {
 _MODULES = {
     "allocators": "allocators",
     "compression": "compression",
+    "casestudy": "casestudy",
     "datasets": "datasets",
     "experiments": "experiments",
     "metrics": "metrics",
@@ -93,6 +106,7 @@ __all__ = [
     "alloc_contig_range",
     "allocators",
     "calibrate",
+    "casestudy",
     "compact_zone",
     "compare",
     "compression",

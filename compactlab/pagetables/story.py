@@ -33,7 +33,7 @@ def story(mapping: Mapping, arch: str = "x86-64", levels: int | None = None) -> 
     """Touch the pages of a mapping one after the other, in the order given, and tell each walk.
 
     Rows are the levels from the topmost down, and the pages. A cell is one table, from low addresses to high
-    ones, and says how many of its entries are in use. A huge page ends the walk at an upper level; if it is a
+    ones, and says how many of its entries are in use, of how many. A huge page ends the walk at an upper level; if it is a
     private one, a table is laid aside for it.
 
     Parameters
@@ -143,7 +143,7 @@ def _told(frames: list[_Frame], rows: list[str], tables_of: Layout) -> xr.Datase
                 kind[step, row, cell] = what
                 if what == _TABLE:
                     size = tables_of.table_bytes(tables_of.names[row]) // 8
-                    label[step, row, cell] = _("{used} of {size}").format(used=used, size=size)
+                    label[step, row, cell] = f"#{cell + 1}: {used}/{size}"
             mark[step, row] = cells[row].index(frame.at[row]) if frame.at[row] in places else -1
     kib = {"units": "KiB"}
     return xr.Dataset(
@@ -170,6 +170,6 @@ def _told(frames: list[_Frame], rows: list[str], tables_of: Layout) -> xr.Datase
             "colours": dict(
                 zip((_(name) for name in _KINDS), ("large1", "isolate", "used", "large0"), strict=True)
             ),
-            "cell_label": _("1 table of a level, or 1 page"),
+            "cell_label": _("1 table, with its number and its entries in use, or 1 page"),
         },
     )
