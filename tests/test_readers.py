@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proctexts import BUDDYINFO, ZONEINFO, stamped
 
-from compactlab import schema
+from compactlab import datasets, schema
 from compactlab.readers import ParseError, read
 
 
@@ -199,15 +199,17 @@ def test_read__infers_the_page_size_only_on_evidence(text, size):
     assert read(text, page_size=65536).attrs["page_size"] == 65536
 
 
+def test_read__watermarks_of_a_boosted_zone_are_those_of_the_zone_at_rest():
+    zone = datasets.load("page-map-direct")["zoneinfo"].to_dataset().sel(zone="0/Normal")
+    assert zone.boost.values.tolist() == [512, 0]
+    assert zone.watermark.values.tolist() == [[14769, 20163, 25557, 30951]] * 2
+
+
 def test_read__zoneinfo_by_key():
     zones = read(ZONEINFO)["zoneinfo"].to_dataset().isel(time=0)
     dma, normal = zones.sel(zone="0/DMA"), zones.sel(zone="0/Normal")
-    assert dict(zip(zones.mark.values, dma.watermark.values, strict=True)) == {
-        "min": 42,
-        "low": 52,
-        "high": 62,
-        "promo": 72,
-    }
+    without_boost = {"min": 42 - 7, "low": 52 - 7, "high": 62 - 7, "promo": 72 - 7}
+    assert dict(zip(zones.mark.values, dma.watermark.values, strict=True)) == without_boost
     assert dma.lowmem_reserve.values.tolist() == [0, 1934, 3917]
     sizes = (
         "boost",

@@ -8,7 +8,9 @@ import xarray as xr
 
 from compactlab import datasets, schema
 from compactlab.core import memory as m
+from compactlab.simulation import workloads
 from compactlab.simulation.build import build, first_page
+from compactlab.simulation.loop import simulate
 from compactlab.simulation.marks import lowmem_reserve, min_free_kbytes, per_cpu, watermarks
 from compactlab.simulation.presets import KERNELS, Sysctls, nearest_kernel
 from compactlab.simulation.zone import Zone, check
@@ -194,6 +196,14 @@ def test_build__same_seed_same_draws():
 
 
 # --- seeded ------------------------------------------------------------------------------------------------
+
+
+def test_from_pages__a_boost_is_no_part_of_the_watermarks():
+    run = simulate(Zone("64 MiB"), workloads.idle(seconds=1), frames=0)
+    run["zoneinfo"].boost[-1] = 512
+    seed = Zone.from_pages(run, keyframe="after").seed
+    assert seed.boost == 512
+    assert list(seed.watermark) == run["zoneinfo"].watermark.values[-1, 0].tolist()
 
 
 def test_from_pages__counts_of_the_recording(recording, seeded):

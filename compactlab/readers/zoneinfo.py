@@ -62,6 +62,9 @@ def parse(lines: Lines, sections: Sections) -> Parsed | None:
             values = np.full(shape, -1, np.int64)
             values.reshape(-1)[at[lists[name]]] = number[lists[name]]
             dataset[variable] = ("time", "zone"), values
+    if "boost" in dataset:  # which the kernel prints as part of each mark (wmark_pages of mmzone.h)
+        boosted = (dataset.watermark >= 0) & (dataset.boost > 0)
+        dataset["watermark"] = dataset.watermark - dataset.boost.where(boosted, 0).astype(np.int64)
     _add_reserves(lines, dataset, body[lists.get("protection:", none)], at[lists.get("protection:", none)])
     _add_cpus(dataset, lists, head, at, number)
     return Parsed(dataset, chosen, faults)

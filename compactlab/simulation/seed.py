@@ -141,11 +141,11 @@ def _pcp(zone: xr.Dataset | None) -> tuple[RecordedPcp, ...]:
 
 
 def _with_marks(seed: Seed, zone: xr.Dataset | None) -> Seed:
-    """Add what zoneinfo tells of the zone's sizes; it prints watermarks with boost."""
+    """Add what zoneinfo tells of the zone's sizes."""
     if zone is None:
         return seed
     boost = max(0, int(zone.boost)) if "boost" in zone else 0
-    minimum, low, high, promo = (max(0, int(mark) - boost) for mark in zone.watermark.values)
+    minimum, low, high, promo = (max(0, int(mark)) for mark in zone.watermark.values)
     managed = int(zone.managed_pages) if "managed_pages" in zone else -1
     reserve = zone.lowmem_reserve.values.clip(0).tolist() if "lowmem_reserve" in zone else None
     return replace(
