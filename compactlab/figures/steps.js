@@ -16,7 +16,7 @@ function whole(changes) {
   return all;
 }
 const kinds = whole(data.data.kind[0]), labels = data.data.label ? whole(data.data.label[0]) : null;
-const marks = data.data.mark[0], numbers = data.data.numbers[0];
+const occurring = new Set(kinds), marks = data.data.mark[0], numbers = data.data.numbers[0];
 let offset = 0;
 const measures = S.measures.map((m) => { const from = offset, rows = m.by_row ? ROWS : 1; offset += STEPS * rows; return {...m, rows, at: (step, row) => numbers[from + step * rows + (m.by_row ? row : 0)]}; });
 const columns = measures.filter((m) => m.by_row).slice(0, 6), alone = measures.filter((m) => !m.by_row);
@@ -99,7 +99,7 @@ function paintStrip(row, step) {
   }
   if (labels && high >= 15) {
     c.font = "14px 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif"; c.textAlign = 'center'; c.textBaseline = 'middle';
-    runs(CELLS, (a, b) => kinds[base + a] === kinds[base + b] && (labelAt(step, row, b) === '' || labels[base + a] === labels[base + b]), (from, to) => {
+    runs(CELLS, (a, b) => kinds[base + a] === kinds[base + b] && labelAt(step, row, b) === '', (from, to) => {
       const label = labelAt(step, row, from), kind = kinds[base + from];
       if (!label || kind === S.no_cell || c.measureText(label).width > (to - from) * unit - 4) return;
       const wide = c.measureText(label).width + 6, middle = (from + to) / 2 * unit, colour = S.colours[worn][kind];
@@ -120,13 +120,14 @@ function paintStrip(row, step) {
 // ---- the board: a table whose strips are canvases, made once for each element it stands in
 let strips = [], cellsOf = [], swatches = [], tip;
 const boardElement = () => viewOf(board)?.markup_el;
+const hasNumbers = (row) => columns.some((m) => { for (let step = 0; step < STEPS; step++) if (Number.isFinite(m.at(step, row))) return true; return false; });
 const dash = (row) => { const [token, pattern] = S.looks[row]; return `<svg class=line width=24 height=6 aria-hidden=true style="margin-right:8px;vertical-align:3px"><line x1=0 x2=24 y1=3 y2=3 stroke="var(--cl-${token})" stroke-width=3 stroke-dasharray="${pattern.join(' ')}"/></svg>`; };
 function build() {
   const element = boardElement();
   if (!element || (strips[0]?.canvas.isConnected && element.contains(strips[0].canvas))) return;
   element.style.width = '100%';
   const heads = columns.map((m) => `<th scope=col>${escapeHtml(m.label)}</th>`).join('');
-  const rows = S.rows.map((name, k) => `<tr><th scope=row title="${escapeHtml(name)}">${columns.length ? dash(k) : ''}${escapeHtml(name)}</th><td class=strip><canvas role=img></canvas></td>`
+  const rows = S.rows.map((name, k) => `<tr><th scope=row title="${escapeHtml(name)}">${hasNumbers(k) ? dash(k) : ''}${escapeHtml(name)}</th><td class=strip><canvas role=img></canvas></td>`
     + columns.map((m) => `<td class=n style="min-width:${m.digits}ch"></td>`).join('') + '</tr>').join('');
   element.innerHTML = `<table aria-label="${escapeHtml(text('Cells and numbers of this step'))}">${columns.length ? `<thead><tr><td></td><td></td>${heads}</tr></thead>` : ''}<tbody>${rows}</tbody></table><div class=tip></div>`;
   strips = [...element.querySelectorAll('canvas')].map((canvas) => ({canvas, td: canvas.parentElement, w: 0, h: 0}));
@@ -162,7 +163,7 @@ function sentence(step) {
     + `<span title="${escapeHtml(S.texts[step])}" style="font-size:17px;line-height:21px;display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden">${escapeHtml(S.texts[step])}</span></div>`;
 }
 function keyWords() {
-  const shown = S.kinds.map((name, k) => `<span><canvas class=k data-kind=${k} style="vertical-align:-2px;margin-right:6px" aria-hidden=true></canvas>${escapeHtml(name)}</span>`);
+  const shown = S.kinds.map((name, k) => !occurring.has(k) ? '' : `<span><canvas class=k data-kind=${k} style="vertical-align:-2px;margin-right:6px" aria-hidden=true></canvas>${escapeHtml(name)}</span>`);
   if (S.marked) shown.push(`<span><span aria-hidden=true>▼</span> ${text('looked at now')}</span>`);
   shown.push(`<span><span aria-hidden=true style="display:inline-block;width:14px;height:3px;margin-right:6px;vertical-align:2px;background:${tokens().ink}"></span>${text('changed in this step')}</span>`);
   if (S.cell_label) shown.push(`<span class=m>${text('one cell is')} ${escapeHtml(S.cell_label)}</span>`);
@@ -183,7 +184,7 @@ function drawLines() {
     source.data = {x: shown ? Array.from({length: STEPS + 1}, (_, k) => k) : [0, 0], y: shown ? Array.from({length: STEPS + 1}, (_, k) => m.at(Math.min(k, STEPS - 1), row)) : [NaN, NaN]};
   });
   lines.y_range.setv({start: m.least < 0 ? m.least - room : 0, end: (m.most || (m.least < 0 ? 0 : 1)) + room});
-  for (const line of swatches) line.style.visibility = m.by_row ? 'visible' : 'hidden';
+  for (const line of swatches) line.style.display = m.by_row ? '' : 'none';
 }
 
 // ---- following the cursor

@@ -142,7 +142,7 @@ def _labels(
     if story.label is None or high < 15:
         return
     labels, kinds = [story.names[k] for k in story.label[step, row]], story.kind[step, row]
-    begins = [0] + [c for c in range(1, len(kinds)) if kinds[c] != kinds[c - 1] or labels[c] not in ("", labels[c - 1])]  # fmt: skip
+    begins = [0] + [c for c in range(1, len(kinds)) if kinds[c] != kinds[c - 1] or labels[c]]  # fmt: skip
     for begin, end in zip(begins, [*begins[1:], len(kinds)], strict=True):
         label, kind = plain(labels[begin]), int(kinds[begin])
         half = font(14).getlength(label) / 2
@@ -155,7 +155,10 @@ def _labels(
 
 def _key(draw: ImageDraw.ImageDraw, story: Story, theme: str, colours: dict[str, str]) -> None:
     x = 18.0
+    occurring = set(np.unique(story.kind).tolist())
     for kind, name in enumerate(story.kinds):
+        if kind not in occurring:
+            continue
         wide = 26 + font(14).getlength(plain(name))
         if x + wide > SIZE[0] - 18:
             break

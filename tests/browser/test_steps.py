@@ -108,7 +108,7 @@ def test_file__another_measure_is_drawn_when_chosen(new_page, tmp_path):
     eyes.wait("eyes.model('line 0').data.y[11] === 11000")
     assert eyes("eyes.model('line 1').data.x.length") == 2  # the measure is not by row
     assert (
-        eyes("eyes.all('svg.line').filter((s) => getComputedStyle(s).visibility === 'visible').length") == 1
+        eyes("eyes.all('svg.line').filter((s) => getComputedStyle(s).display !== 'none').length") == 1
     )
 
 
