@@ -95,7 +95,7 @@ def check(name: str, answer: Any = ..., *, hint: int | None = None) -> Outcome:
     name
         Of the exercise; `teaching.list()` has them all.
     answer
-        The answer; `...` if there is none yet. A number may be text with a unit, such as `"2 MiB"`. Whatever
+        The answer; `...` if there is none yet: then the task is shown. A number may be text with a unit, such as `"2 MiB"`. Whatever
         it is, no error is raised: what cannot be judged is told apart from what is wrong.
     hint
         Number of a hint to show, 1 the first. If not given: after each wrong answer the next one.
@@ -120,8 +120,7 @@ def check(name: str, answer: Any = ..., *, hint: int | None = None) -> Outcome:
     if hint is not None and not 1 <= hint <= len(found.hints):
         raise ValueError(f"exercise {name!r}: hint={hint!r}; expected 1 to {len(found.hints)}")
     if isinstance(answer, EllipsisType):
-        text = _("Put your answer in place of the dots.")
-        return Outcome(name, None, "not_answered", text, found.answer.asked, _hint(found, hint or 1))
+        return Outcome(name, None, "not_answered", _(found.task), found.answer.asked, _hint(found, hint or 1))
     told = _judged(found, answer)
     if isinstance(told, Problem):
         asked = found.answer.asked if told.kind != "out_of_range" else ""

@@ -79,7 +79,7 @@ class Outcome:
     kind: str
     """right, wrong_value, wrong_type, wrong_unit, out_of_range, nonsense or not_answered."""
     text: str
-    """What the model says, or why nothing can be said."""
+    """What the model says, or why nothing can be said; the task where nothing was answered."""
     asked: str = ""
     """What kind of answer is asked for, where it was another."""
     hint: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -61,7 +62,7 @@ def cached_files() -> xr.DataTree:
     return simulate(Zone("64 MiB"), workloads.page_cache_stream())
 
 
-def with_pages(zone: Zone, **fields: np.ndarray) -> Zone:
+def with_pages(zone: Zone, **fields: Any) -> Zone:
     """The zone with other pages in it: arrays of `Seed` by name."""
     return dataclasses.replace(zone, seed=dataclasses.replace(seed_of(zone), **fields))
 
