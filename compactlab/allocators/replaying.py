@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from ..texts import N_
 from . import kernels
 from .rules import POLICIES, Rules, rules_of
-from .traces import live_size
-from .traces.form import check
+from .traces.form import alive, check, live_size
 
-OUTCOMES = ("served", "shortage", "fragmentation", "unmerged", "unknown")
+OUTCOMES = (N_("served"), N_("shortage"), N_("fragmentation"), N_("unmerged"), N_("unknown"))
 """What became of a request, by its code.
 
 - *shortage*: less was free than asked for.
@@ -83,10 +83,7 @@ def _enough(trace: xr.Dataset, rules: Rules, need: np.ndarray) -> int:
 
     Buddies are given twice as many, for blocks rounded up to a power of two.
     """
-    op, thing = trace.op.values, trace.object.values
-    of = np.zeros(int(thing.max(initial=-1)) + 2, np.int64)  # the last is of unknown objects
-    of[thing[op == kernels.ALLOCATE]] = need[op == kernels.ALLOCATE]
-    live = int(np.cumsum(np.where(op == kernels.ALLOCATE, need, -of[thing])).max(initial=1))
+    live = int(alive(trace, need).max(initial=1))
     most = min(int(need.sum()), max(_TIMES_LIVE * live, _SMALL)) * (2 if rules.policy == "buddy" else 1)
     granules = 1 << max(1, most - 1).bit_length()
     if granules > _MOST_GRANULES:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -12,17 +13,19 @@ from ..texts import N_, _, count
 from . import kernels
 from .replaying import OUTCOMES, Prepared, compare, labelled, prepare
 from .rules import POLICIES
+from .traces.form import of_object
 
 KINDS = (N_("in use"), N_("wasted by rounding"), N_("free"), N_("kept, not merged"), N_("not obtained"))
 """What a cell may be, in the order in which the kernels paint."""
 _COLOURS = ("used", "scan_free", "small2", "small1", "rule")
 _MEASURES = {
-    "refused": (N_("Requests refused so far"), N_("requests")),
-    "search_steps": (N_("Steps of search so far"), N_("steps")),
-    "external": (N_("External fragmentation"), "%"),
-    "internal": (N_("Internal fragmentation"), "%"),
+    "refused": (N_("Refused so far"), ""),
+    "search_steps": (N_("Steps of search"), ""),
+    "external": (N_("External"), "%"),
+    "internal": (N_("Internal"), "%"),
     "footprint": (N_("Footprint"), ""),
 }
+_UNITS = {"byte": N_("bytes"), "page": N_("pages")}
 
 
 def story(
@@ -69,20 +72,20 @@ def story(
         raise ValueError(f"steps, cells: found {steps}, {cells}; expected at least 2 and 1")
     chosen = [policies] if isinstance(policies, str) else list(policies)
     if size is None:
-        told = compare(trace, chosen, grows=grows, **rules)
-        granule = told.attrs["granule"]
-        size, grows = -(-int(told.peak_footprint.max()) // granule) * granule, True
+        compared = compare(trace, chosen, **rules)
+        size, grows = int(compared.peak_footprint.max()), True
     requests = trace.sizes["request"]
     moments = np.unique(np.linspace(0, requests, min(steps, requests + 1)).round().astype(np.int64))
     painted = [_painted(trace, policy, size, grows, rules, moments, cells) for policy in chosen]
     kind, mark, replayed = zip(*painted, strict=True)
+    told = _Told(trace, chosen, replayed, of_object(trace, trace["size"].values))
     measures = {name: _measure(name, replayed, moments, trace.attrs["unit"]) for name in _MEASURES}
     return xr.Dataset(
         {
             "kind": (("step", "row", "cell"), np.stack(kind, 1)),
             "mark": (("step", "row"), np.stack(mark, 1)),
-            "text": ("step", [_sentence(trace, replayed, chosen, at) for at in moments]),
-            "level": ("step", [_level(replayed, chosen, at) for at in moments]),
+            "text": ("step", [_sentence(told, *pair) for pair in pairwise([-1, *moments])]),
+            "level": ("step", [told.level(*pair) for pair in pairwise([-1, *moments])]),
             **measures,
         },
         coords={"row": [_(name) for name in chosen]},
@@ -93,6 +96,29 @@ def story(
             "cell_label": _cell_label(size / kind[0].shape[1], trace.attrs["unit"]),
         },
     )
+
+
+class _Told(NamedTuple):
+    """A trace, and what policies made of it."""
+
+    trace: xr.Dataset
+    policies: list[str]
+    replayed: Sequence[xr.Dataset]
+    asked: np.ndarray
+    """What was asked for by the object of each request, freed ones too."""
+
+    def refusing(self, request: int) -> dict[str, list[str]]:
+        """Reason to the policies that refuse a request for it."""
+        reasons: dict[str, list[str]] = {}
+        for policy, one in zip(self.policies, self.replayed, strict=True):
+            outcome = int(one.outcome[request])
+            if outcome not in (kernels.SERVED, kernels.UNKNOWN):
+                reasons.setdefault(OUTCOMES[outcome], []).append(policy)
+        return reasons
+
+    def level(self, before: int, moment: int) -> str:
+        """Whether the request of a step is refused by some policy; nothing where a step is several requests."""
+        return "bad" if moment > 0 and moment - before == 1 and self.refusing(moment - 1) else ""
 
 
 def _painted(
@@ -138,7 +164,7 @@ def _measure(name: str, replayed: Sequence[xr.Dataset], moments: np.ndarray, uni
     elif name == "search_steps":
         each = [np.cumsum(one.search_steps.values) for one in replayed]
     elif name == "footprint":
-        each, units = [one.footprint.values for one in replayed], unit
+        each, units = [one.footprint.values for one in replayed], _UNITS[unit]
     else:
         each = [(one[name].values * 100).round(1) for one in replayed]
     values = np.stack([np.r_[each_one[:1] * 0, each_one][moments] for each_one in each], 1)
@@ -150,45 +176,54 @@ def _is_refused(replayed: xr.Dataset) -> np.ndarray:
     return (outcome != kernels.SERVED) & (outcome != kernels.UNKNOWN)
 
 
-def _refusing(replayed: Sequence[xr.Dataset], chosen: list[str], request: int) -> list[str]:
-    """Who refuses a request, and why."""
-    return [
-        _("{policy} refuses ({reason})").format(
-            policy=_(policy), reason=_(OUTCOMES[int(one.outcome[request])])
-        )
-        for policy, one in zip(chosen, replayed, strict=True)
-        if _is_refused(one.isel(request=[request]))[0]
-    ]
-
-
-def _sentence(trace: xr.Dataset, replayed: Sequence[xr.Dataset], chosen: list[str], moment: int) -> str:
+def _sentence(told: _Told, before: int, moment: int) -> str:
     if moment == 0:
-        return _("Before the first of {requests} requests.").format(requests=count(trace.sizes["request"]))
+        return _("Before the first of {requests} requests.").format(
+            requests=count(told.trace.sizes["request"])
+        )
+    if moment - before > 1:
+        return _so_far(told, moment)
     request = moment - 1
     numbers = {
         "number": count(moment),
-        "size": count(int(trace["size"][request])),
-        "unit": _(trace.attrs["unit"] + "s"),
+        "size": count(int(told.asked[request])),
+        "unit": _(_UNITS[told.trace.attrs["unit"]]),
     }
-    if trace.op[request] == kernels.GIVE_BACK:
-        return _("Request {number}: an object is freed.").format(**numbers)
-    refusing = _refusing(replayed, chosen, request)
+    if told.trace.op[request] == kernels.GIVE_BACK:
+        return _("Request {number}: an object of {size} {unit} is freed.").format(**numbers)
+    refusing = told.refusing(request)
     if not refusing:
         return _("Request {number}: {size} {unit} are asked for; every policy serves it.").format(**numbers)
-    return _("Request {number}: {size} {unit} are asked for; {who}.").format(
-        **numbers, who="; ".join(refusing)
+    who = "; ".join(
+        _("{reason}: {policies}").format(reason=_(reason), policies=", ".join(map(_, policies)))
+        for reason, policies in refusing.items()
     )
+    return _("Request {number}: {size} {unit} are asked for. Refused for {who}.").format(**numbers, who=who)
 
 
-def _level(replayed: Sequence[xr.Dataset], chosen: list[str], moment: int) -> str:
-    return "bad" if moment > 0 and _refusing(replayed, chosen, moment - 1) else ""
+def _so_far(told: _Told, moment: int) -> str:
+    """Who does best after so many requests."""
+    refused = [int(_is_refused(one)[:moment].sum()) for one in told.replayed]
+    steps = [int(one.search_steps.values[:moment].sum()) for one in told.replayed]
+    least, quickest = int(np.argmin(refused)), int(np.argmin(steps))
+    numbers = {
+        "done": count(moment),
+        "requests": count(told.trace.sizes["request"]),
+        "quickest": _(told.policies[quickest]),
+        "steps": count(steps[quickest]),
+        "least": _(told.policies[least]),
+        "refused": count(refused[least]),
+    }
+    if not any(refused):
+        return _(
+            "After {done} of {requests} requests: nothing refused; fewest steps of search: {quickest} ({steps})."
+        ).format(**numbers)
+    return _(
+        "After {done} of {requests} requests: fewest refused: {least} ({refused}); fewest steps of search: "
+        "{quickest} ({steps})."
+    ).format(**numbers)
 
 
 def _cell_label(amount: float, unit: str) -> str:
-    return _("{amount} {unit}").format(
-        amount=f"{amount:,.10g}" if amount < 100 else count(round(amount)), unit=_(unit + "s")
-    )
-
-
-_UNITS = (N_("bytes"), N_("pages"), N_("byte"), N_("page"))
-_REASONS = tuple(N_(reason) for reason in ("shortage", "fragmentation", "unmerged"))
+    shown = f"{amount:g}" if amount < 100 else count(amount)
+    return _("{amount} {unit}").format(amount=shown, unit=_(_UNITS[unit]))

@@ -142,9 +142,20 @@ def _refuse(wrong: np.ndarray, found: np.ndarray, expected: str) -> None:
         raise ValueError(f"trace, request {at}: found {found[at]}; expected {expected}")
 
 
+def of_object(trace: xr.Dataset, amount: np.ndarray) -> np.ndarray:
+    """Amount of each request's object, whether it is allocated or freed then; 0 for unknown ones. Dims (request)."""
+    op, thing = trace.op.values, trace.object.values
+    of = np.zeros(int(thing.max(initial=-1)) + 2, np.int64)  # the last is of unknown objects
+    of[thing[op == ALLOCATE]] = amount[op == ALLOCATE]
+    return of[thing]
+
+
+def alive(trace: xr.Dataset, amount: np.ndarray) -> np.ndarray:
+    """Sum of an amount (request) over all objects alive after each request. Dims (request)."""
+    each = of_object(trace, amount)
+    return np.cumsum(np.where(trace.op.values == ALLOCATE, each, -each))
+
+
 def live_size(trace: xr.Dataset) -> np.ndarray:
     """What is asked for by all objects alive after each request, in the unit. Dims (request)."""
-    op, thing, size = (trace[name].values for name in ("op", "object", "size"))
-    of = np.zeros(int(thing.max(initial=-1)) + 2, np.int64)  # the last is of unknown objects
-    of[thing[op == ALLOCATE]] = size[op == ALLOCATE]
-    return np.cumsum(np.where(op == ALLOCATE, size, -of[thing]))
+    return alive(trace, trace["size"].values)
