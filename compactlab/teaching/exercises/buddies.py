@@ -26,8 +26,11 @@ def _buddy() -> int:
 
 
 def _judge_apart(pages: tuple[int, ...]) -> Judged | Problem:
-    if len(set(pages)) < _FREED:
+    if len(set(pages)) < len(pages):
         return Problem("out_of_range", _("A page can be freed only once; the answer has some twice."))
+    if len(pages) != _FREED:
+        text = _("The answer has {found} pages; asked for are {count}.")
+        return Problem("out_of_range", text.format(found=len(pages), count=_FREED))
     zone = Buddies(_PAGES)
     zone.free(*pages)
     merged = [(page, order) for order, heads in zone.lists().items() if order for page in heads]
@@ -81,7 +84,7 @@ EXERCISES = (
             "Of 16 pages in use (0 to 15), free 8 such that free pages lie side by side at least three times, and yet "
             "every free block is one page. Answer with their numbers. They are freed by the allocator."
         ),
-        answer=Numbers("pages", fewest=_FREED, many=_FREED, most=_PAGES - 1),
+        answer=Numbers("pages", many=_PAGES, most=_PAGES - 1),
         hints=(
             N_("Pages 4 and 5 are buddies, and so are 6 and 7. What of pages 5 and 6?"),
             N_("A page's buddy is the page XOR 1: an even page and the odd one above it. Free an odd page and the even one above it."),
