@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .simulation.presets import Sysctls
     from .simulation.zone import Zone
     from .store import open, save  # noqa: A004
+    from .teaching.quiz import Quiz
     from .texts import language
 
 __version__ = "0.1.0"
@@ -59,6 +60,7 @@ _HOME = {
     "CompactionLab": "dashboards",
     "Compare": "dashboards",
     "Explorer": "dashboards",
+    "Quiz": "teaching.quiz",
     "Schedule": "dashboards",
     "WhatIf": "dashboards",
     "what_if": "experiments.whatif",
@@ -98,6 +100,7 @@ __all__ = [
     "CostModel",
     "Explorer",
     "ParseError",
+    "Quiz",
     "ReadWarning",
     "Schedule",
     "Sysctls",

@@ -15,12 +15,12 @@ from ..metrics.comparison import sides_of
 from .beside import beside
 from .pack import Theme
 from .poster import poster
-from .report import Shown, page_of
+from .report import Paged, Shown, page_of
 from .storyfilm import storyfilm
 
 
 def show(
-    run: Shown,
+    run: Shown | Paged,
     *,
     theme: Theme = "auto",
     zone: str | None = None,
@@ -39,7 +39,7 @@ def show(
     run
         Recording or simulation; a list of two or more of them, or a mapping from names to runs, to lay them
         side by side, where each may be a list of runs with other seeds; what `score` or `schedule` returns;
-        or a story told step by step, as described in `compactlab.figures.story`.
+        a story told step by step, as described in `compactlab.figures.story`; or a quiz.
     theme
         "light", "dark", or "auto": as the reader's system is set.
     zone
@@ -60,12 +60,14 @@ def show(
     publish_display_data({"text/html": _frame(page, scene.title, height), "text/plain": told})
 
 
-def _film(run: Shown, zone: str | None, order: int | None, theme: str) -> bytes | None:
+def _film(run: Shown | Paged, zone: str | None, order: int | None, theme: str) -> bytes | None:
     """Animated picture of a story, or of what has free lists, else None."""
     if isinstance(run, xr.Dataset):
         return storyfilm(run, theme=theme) if is_story(run) else None
     if isinstance(run, xr.DataTree):
         return poster(run, zone=zone, order=order, theme=theme) if "zones" in run.children else None
+    if isinstance(run, Paged):
+        return None
     sides = sides_of(*([run] if isinstance(run, Mapping) else run))
     return beside(sides, zone=zone, order=order, theme=theme) if zones_of(sides) else None
 

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import xarray as xr
 
@@ -22,14 +23,24 @@ FEWEST_BINS = 125
 
 SIDE_BY_SIDE = 4
 """Fewer moments are drawn of runs side by side: there are many lines and several axes."""
-
 Shown = xr.DataTree | xr.Dataset | Sequence[Runs] | Mapping[str, Runs]
 """A run, what `score` or `schedule` returns, a told story, or runs to be laid beside each other."""
 
 
+@runtime_checkable
+class Paged(Protocol):
+    """What makes its page itself, as a quiz does; there is no film of it."""
+
+    title: str
+    note: str
+
+    def page(self, theme: Theme) -> str:
+        """Make one page that needs nothing else."""
+
+
 def page_of(
-    run: Shown, *, theme: Theme, zone: str | None, order: int | None, max_bytes: int
-) -> tuple[str, figures.Scene]:
+    run: Shown | Paged, *, theme: Theme, zone: str | None, order: int | None, max_bytes: int
+) -> tuple[str, figures.Scene | Paged]:
     """Page of a run, or of several side by side, thinned until it fits, of a score or a story; and its scene.
 
     Raises
@@ -37,6 +48,8 @@ def page_of(
     ValueError
         If even the coarsest page is larger than ``max_bytes``.
     """
+    if not isinstance(run, xr.Dataset | xr.DataTree) and isinstance(run, Paged):
+        return run.page(theme), run
     bins = BINS
     while True:
         if isinstance(run, xr.Dataset):
@@ -71,7 +84,7 @@ def _of_dataset(told: xr.Dataset, theme: Theme) -> figures.Scene:
 
 
 def render(
-    run: Shown,
+    run: Shown | Paged,
     path: str | os.PathLike[str] = "report.html",
     *,
     theme: Theme = "auto",
@@ -88,7 +101,7 @@ def render(
     run
         Recording or simulation; a list of two or more of them, or a mapping from names to runs, to lay them
         side by side, where each may be a list of runs with other seeds; what `score` or `schedule` returns;
-        or a story told step by step, as described in `compactlab.figures.story`.
+        a story told step by step, as described in `compactlab.figures.story`; or a quiz.
     path
         File to write, ending in .html.
     theme

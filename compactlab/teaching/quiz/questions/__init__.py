@@ -22,3 +22,4 @@ TOPICS: dict[str, tuple[str, tuple[Question, ...]]] = {
 QUESTIONS: tuple[Question, ...] = tuple(
     question for _title, questions in TOPICS.values() for question in questions
 )
+BY_ID = {question.id: question for question in QUESTIONS}
