@@ -103,6 +103,8 @@ class Number(_Kind):
         if isinstance(found, Problem):
             return found
         value = found.value
+        if self.whole and math.isclose(value, round(value), rel_tol=1e-9):  # a unit may not divide evenly
+            value = round(value)
         if value < self.least:
             text = _("{value} cannot be: the least is {bound}.")
             return Problem("out_of_range", text.format(value=self.show(value), bound=self.show(self.least)))
@@ -365,7 +367,9 @@ class Numbers(_Kind):
     @property
     def asked(self) -> str:
         """Say how many of what."""
-        text = _("A list of {fewest} to {many} numbers of {unit}.")
+        text = _("A list of {fewest} to {many} numbers, each in {unit}.")
+        if self.fewest == self.many:
+            text = _("A list of {fewest} numbers, each in {unit}.")
         return text.format(fewest=self.fewest, many=self.many, unit=unit_text(self.unit))
 
     def read(self, answer: object) -> Any:
@@ -373,16 +377,18 @@ class Numbers(_Kind):
         found = _entries(answer)
         if isinstance(found, Problem):
             return found
-        if not self.fewest <= len(found) <= self.many:
-            text = _("The answer has {found} entries; asked for are {fewest} to {many}.")
-            return Problem("out_of_range", text.format(found=len(found), fewest=self.fewest, many=self.many))
         kind = Number(self.unit, self.least, self.most, self.whole, page_size=self.page_size)
         values = []
-        for at, entry in enumerate(found):
+        for at, entry in enumerate(found[: self.many]):
             value = kind.read(entry)
             if isinstance(value, Problem):
                 return Problem(value.kind, _at(_("Entry {number}").format(number=at + 1), value.text))
             values.append(value)
+        if not self.fewest <= len(found) <= self.many:
+            text = _("The answer has {found} entries; asked for are {fewest} to {many}.")
+            if self.fewest == self.many:
+                text = _("The answer has {found} entries; asked for are {fewest}.")
+            return Problem("out_of_range", text.format(found=len(found), fewest=self.fewest, many=self.many))
         return tuple(values)
 
     def show(self, value: Any) -> str:

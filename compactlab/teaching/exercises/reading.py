@@ -55,8 +55,9 @@ EXERCISES = (
         code=(
             'run = cl.datasets.load("whole-story")\n'
             'told = cl.verdict(run, order=9).sel(zone="0/Normal")\n'
-            'end = run["phases"].end[run["phases"].name == "after_demand1"].item()\n'
-            'told.text.values[run["zones"].elapsed.values.searchsorted(end) - 1]'
+            'phases = run["phases"].to_dataset()\n'
+            "for name, end in zip(phases.name.values, phases.end.values):\n"
+            "    print(name, told.text.values[told.elapsed.values.searchsorted(end) - 1])"
         ),
         truth=_refusing_phases,
         told=N_("At the end of {truth}. Direct compaction makes a block for who asks, and it is taken at once."),
