@@ -46,7 +46,9 @@ def _style() -> str:
                 f"{scope}.cl-told.cl-{level}{{border-color:{tokens[level]};background:{background};color:{tokens['ink']}}}"
             )
             rules.append(f"{scope}.cl-told.cl-{level} .cl-mark{{color:{tokens[level]}}}")
-        rules.append(f"{scope}.cl-told pre,{scope}.cl-told code{{color:{tokens['ink']};background:none}}")
+        rules.append(
+            f"{scope}.cl-told pre,{scope}.cl-told code{{color:{tokens['ink']};background:none!important}}"
+        )
     layout = (
         f".cl-told{{border-left:6px solid;padding:8px 14px;max-width:62em;font:15px/1.5 {FONT};border-radius:3px}}"
         ".cl-told p{margin:0 0 4px}.cl-told pre{margin:4px 0;font-size:14px;white-space:pre-wrap}"
