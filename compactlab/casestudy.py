@@ -183,6 +183,8 @@ _KINDS = (
 _UNUSED, _OWN, _USED, _FREE, _HOLES, _LARGE, _FRAME = range(len(_KINDS))
 _COLOURS = ("grid", "other", "used", "small2", "small1", "large1", "migrate")
 _NO_CELL = 255
+_WIDE = 170
+"""Units that a row of the story is wide, about: as many cells, or fewer and wider ones."""
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,8 @@ class _Teller:
     def story(self) -> xr.Dataset:
         steps = list(self._steps())
         rows = [_("first page, by blocks"), _("heap, by pages"), _("frames, by address")]
-        width = max(self.first_row, self.pages, 1 + max(self.slots.values(), default=0))
-        kind = np.full((len(steps), len(rows), width), _NO_CELL, np.uint8)
+        cells = (self.first_row, self.pages, 1 + max(self.slots.values(), default=0))
+        kind = np.full((len(steps), len(rows), max(cells)), _NO_CELL, np.uint8)
         label = np.full(kind.shape, "", "U8")
         mark = np.full((len(steps), len(rows)), -1, np.int32)
         for number, step in enumerate(steps):
@@ -230,10 +232,7 @@ class _Teller:
                 label[number, 1, : self.pages] = [str(page) for page in range(self.pages)]
             mark[number, 1] = step.page
             mark[number, 2] = self.slots.get(step.page, -1) if self._has_frame(step, step.page) else -1
-        span = [
-            max(1, round(64 / cells))
-            for cells in (self.first_row, self.pages, 1 + max(self.slots.values(), default=0))
-        ]
+        span = [max(1, round(_WIDE / number)) for number in cells]
         used = [BLOCK * (step.blocks - step.freed // 2) + LARGE * step.large for step in steps]
         holes = [self.step_bytes * (step.freed // 2) for step in steps]
         frames = [sum(self._has_frame(step, page) for page in range(self.pages)) for step in steps]
