@@ -330,7 +330,11 @@ class Form(ipywidgets.VBox):
         self.demand = Demand()
         largest = base.zone.nr_orders - 1
         self.order = Entry(
-            "order", str(base.order), number(Range(1, largest)), f"1 {_('to')} {largest}", "130px"
+            "order",
+            str(base.order),
+            number(Range(1, largest)),
+            _("1 to {largest}").format(largest=largest),
+            "130px",
         )
         self.first = Entry(
             _("begins at"), f"{base.first:g}", number(_SHARE, whole=False), _("share of the zone"), "130px"

@@ -178,7 +178,7 @@ def _names(before: Trial, newest: Trial) -> list[str]:
     if before.title != newest.title:
         return [before.title, newest.title]
     if before.seed != newest.seed:
-        return [f"{_('seed')} {each.seed}" for each in (before, newest)]
+        return [_("seed {number}").format(number=each.seed) for each in (before, newest)]
     return [_("before"), _("newest")]
 
 

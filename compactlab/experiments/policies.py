@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..simulation.workloads.daily import HOURS
+from ..texts import N_, _
 
 _FORMS = (
     ("never", re.compile(r"never")),
@@ -15,6 +16,13 @@ _FORMS = (
     ("above", re.compile(r"above (\d{1,3})(?: ?%)?")),
     ("proactive", re.compile(r"proactive (\d{1,3})")),
 )
+_WORDS = {
+    "never": N_("never"),
+    "at": N_("at {hours}"),
+    "every": N_("every {hours} h"),
+    "above": N_("above {percent} %"),
+    "proactive": N_("proactive {value}"),
+}
 _EXPECTED = "'never', 'at 4:00', 'at 4:00 and 16:00', 'every 6 h', 'above 90 %' or 'proactive 20'"
 
 
@@ -54,6 +62,19 @@ def policy_of(text: str) -> Policy:
         if found:
             return _policy(kind, [*found.groups(), ""][0], text)
     raise ValueError(f"policy {text!r}; expected {_EXPECTED}")
+
+
+def in_words(name: str) -> str:
+    """Name of a policy in the language chosen now.
+
+    >>> in_words("at 4:00 and 16:00")
+    'at 4:00 and 16:00'
+    """
+    policy = policy_of(name)
+    hours = policy.name.removeprefix("at ").split(" and ") if policy.kind == "at" else [f"{policy.value:g}"]
+    return _(_WORDS[policy.kind]).format(
+        hours=_(" and ").join(hours), percent=f"{policy.value:g}", value=f"{policy.value:g}"
+    )
 
 
 def _policy(kind: str, number: str, text: str) -> Policy:

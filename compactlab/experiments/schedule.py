@@ -20,7 +20,7 @@ from ..simulation.zone import Zone, machine
 from ..texts import _
 from .curve import curve_of
 from .intervals import intervals
-from .policies import clock, policies_of
+from .policies import clock, in_words, policies_of
 from .sweep import sweep
 
 POLICIES = ("never", "every 6 h", "above 90 %", "proactive 20")
@@ -339,7 +339,7 @@ class _Judge:
         around = {at % len(hours) for at in range(first, last + 1)}
         told = [_("any hour from {first} to {last}").format(first=hours[first], last=hours[last % len(hours)])] if last > first else []  # fmt: skip
         told += [hour for at, hour in enumerate(hours) if is_like[at] and at not in around]
-        return f" {_('and')} ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+        return _(" and ").join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
 
     def _of_policy(self, policy: int) -> str:
         """Of the policies with the fewest stalls, the one that costs least."""
@@ -347,7 +347,7 @@ class _Judge:
             "Of all policies with the fewest stalls, “{name}” costs least: {stalls} stalls, {cpu} of compaction."
         )
         return text.format(
-            name=self.names[policy],
+            name=in_words(self.names[policy]),
             stalls=_range(self.told.total_stalls.values[policy]),
             cpu=texts.duration(self.cpu[policy]),
         )
@@ -363,4 +363,4 @@ def _range(bounds: np.ndarray) -> str:
     text = texts.count(median)
     if np.isnan(low) or low == high:
         return text
-    return f"{text} ({texts.count(low)} {_('to')} {texts.count(high)})"
+    return _("{median} ({low} to {high})").format(median=text, low=texts.count(low), high=texts.count(high))

@@ -27,6 +27,7 @@ from ..simulation.requests import Workload
 from ..simulation.tuning import with_sysctls
 from ..simulation.workloads import beside, sequence
 from ..simulation.zone import Zone, machine
+from ..texts import _
 from .ledger import Ledger
 from .room import workers_that_fit
 
@@ -464,7 +465,8 @@ def _dataset(grid: _Grid, ledger: Ledger, config: dict[str, Any]) -> xr.Dataset:
                 arrays[name] = np.full(grid.shape + told.shape, np.nan)
             arrays[name][point.at] = told
     missing = int((~done).sum())
-    text = f"{done.size - missing} of {done.size} points" + (f"; {missing} are missing" if missing else "")
+    text = _("{done} of {all} points; {missing} are missing") if missing else _("{done} of {all} points")
+    text = text.format(done=done.size - missing, all=done.size, missing=missing)
     return xr.Dataset(
         {
             **{

@@ -213,7 +213,10 @@ def comparison(
 
 def _note(sides: Sequence[Side]) -> str:
     return ", ".join(
-        f"{side.name}: {len(side.runs)} {_('runs') if len(side.runs) > 1 else _('run')}" for side in sides
+        (_("{name}: {count} runs") if len(side.runs) > 1 else _("{name}: {count} run")).format(
+            name=side.name, count=len(side.runs)
+        )
+        for side in sides
     )
 
 
@@ -287,7 +290,7 @@ def _panel(paint: Paint, key: str, share: str, sides: int, x_range: Range1d) -> 
         lines.append(source)
         marks.append(points)
         readers.append(line)
-    drawn.add_tools(HoverTool(renderers=readers, mode="vline", tooltips=[("at", "@when"), ("", "@text")]))
+    drawn.add_tools(HoverTool(renderers=readers, mode="vline", tooltips=[(_("at"), "@when"), ("", "@text")]))
     if key == "difference":
         drawn.add_layout(
             paint(Span(location=0, dimension="width", line_width=1, level="underlay"), line_color="ink2")
@@ -345,7 +348,7 @@ def _ecdf(paint: Paint, sides: Sequence[Side], order: int) -> tuple[figure, list
         least, mid, most = (np.asarray(found.get(band, found["mid"])) for band in ("low", "mid", "high"))
         source = ColumnDataSource({
             "ms": at, "share": mid, "low": least, "high": most,
-            "text": [f"{one.name}: {texts.share(float(value))} {_('within')} {texts.duration(ms * 1e6)}" for ms, value in zip(at, mid, strict=True)],
+            "text": [_("{name}: {share} within {time}").format(name=one.name, share=texts.share(float(value)), time=texts.duration(ms * 1e6)) for ms, value in zip(at, mid, strict=True)],
         })  # fmt: skip
         token = f"side{side}"
         if "low" in found:
@@ -389,7 +392,10 @@ def _controls(
     look: dict[str, Any] = {"stylesheets": [WIDGETS], "margin": (0, 4, 0, 0)}
     pressed = {**look, "stylesheets": [WIDGETS, _PRESSED]}
     zone_options = [(str(k), _zone_title(zones, zone)) for k, zone in enumerate(zones)]
-    order_options = [(str(k), f"{_('order')} {k} · {texts.order_size(k, page_size)}") for k in orders]
+    order_options = [
+        (str(k), _("order {order} · {size}").format(order=k, size=texts.order_size(k, page_size)))
+        for k in orders
+    ]
     named = {"elapsed": _("elapsed time"), "share": _("share of the run"), "phase": _("phase by phase")}
     axis_options = [(axis.key, named[axis.key]) for axis in axes]
     speeds = [("60", _("in 60 s")), ("30", _("in 30 s")), ("15", _("in 15 s")), ("5", _("in 5 s"))]
@@ -415,7 +421,7 @@ def _zone_title(zones: list[str], zone: str) -> str:
         return _("largest zone")
     node, _slash, name = zone.partition("/")
     several = len({each.partition("/")[0] for each in zones}) > 1
-    return f"{name} ({_('node')} {node})" if several else f"{name} {_('zone')}"
+    return (_("{name} (node {node})") if several else _("{name} zone")).format(name=name, node=node)
 
 
 def _grid(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, HoverTool, Range1d
 
+from ..texts import _
 from .look import order_groups
 from .view import Subject, View
 
@@ -17,7 +18,7 @@ def contiguity(subject: Subject) -> View:
     source = ColumnDataSource(
         {name: [] for name in ("x", *edges, "usable", "low", "high", "when", "free_text", "usable_text")}
     )
-    for k, (_, _, colour) in enumerate(groups):
+    for k, (_first, _last, colour) in enumerate(groups):
         drawn.varea("x", edges[k + 1], edges[k], source=source, fill_color=colour)
         if k:
             subject.paint(drawn.line("x", edges[k], source=source, line_width=1).glyph, line_color="bg")
@@ -25,7 +26,7 @@ def contiguity(subject: Subject) -> View:
     subject.paint(drawn.line("x", "usable", source=source, line_width=5).glyph, line_color="bg")
     usable = drawn.line("x", "usable", source=source, line_width=2.5)
     subject.paint(usable.glyph, line_color="ink")
-    tips = [("at", "@when"), ("free", "@free_text"), ("usable", "@usable_text")]
+    tips = [(_("at"), "@when"), (_("free"), "@free_text"), (_("usable"), "@usable_text")]
     drawn.add_tools(HoverTool(renderers=[usable], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker.desired_num_ticks = 4
     formatter = CustomJSTickFormatter(

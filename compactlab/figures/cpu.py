@@ -58,7 +58,7 @@ def cpu(subject: Subject) -> View | Missing:
         line = drawn.step("x", name, source=source, mode="after", line_width=2.5, line_dash=dash)
         subject.paint(line.glyph, line_color=token)
     reader = drawn.line("x", names[0], source=source, line_alpha=0)
-    tips = [("at", "@when"), *((_(LANES[name][0]), f"@{name}_text") for name in names)]
+    tips = [(_("at"), "@when"), *((_(LANES[name][0]), f"@{name}_text") for name in names)]
     drawn.add_tools(HoverTool(renderers=[reader], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker.desired_num_ticks = 3
     drawn.yaxis[0].formatter = CustomJSTickFormatter(

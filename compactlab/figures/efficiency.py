@@ -35,7 +35,7 @@ def efficiency(subject: Subject) -> View | Missing:
     area = drawn.varea_step("x", "zero", "share", source=drawn_steps, step_mode="after")
     subject.paint(area.glyph, fill_color="migrate")
     reader = drawn.line("x", "share", source=drawn_steps, line_alpha=0)
-    tips = [("at", "@when"), ("moved per scanned", "@share_text"), ("scanned, moved", "@rates")]
+    tips = [(_("at"), "@when"), (_("moved per scanned"), "@share_text"), (_("scanned, moved"), "@rates")]
     drawn.add_tools(HoverTool(renderers=[reader], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker.desired_num_ticks = 2
     drawn.yaxis[0].formatter = CustomJSTickFormatter(

@@ -279,7 +279,8 @@ def _controls(subject: Subject, zone: int, order: int) -> dict[str, Any]:
     zones = [(str(k), _zone_title(subject, name)) for k, name in enumerate(subject.zones)]
     asks = "zones" in subject.run.children  # only free lists answer for an order
     orders = [
-        (str(k), f"{_('order')} {k} · {texts.order_size(k, subject.page_size)}") for k in subject.orders
+        (str(k), _("order {order} · {size}").format(order=k, size=texts.order_size(k, subject.page_size)))
+        for k in subject.orders
     ]
     axes = [("phase", _("time by phase")), ("linear", _("time linear"))]
     axes = [axis for axis in axes if axis[0] in subject.timeline.positions]
@@ -307,7 +308,8 @@ def _width(options: list[tuple[str, str]]) -> int:
 
 def _zone_title(subject: Subject, zone: str) -> str:
     node, _slash, name = zone.partition("/")
-    return f"{name} ({_('node')} {node})" if _several_nodes(subject) else f"{name} {_('zone')}"
+    told = _("{name} (node {node})") if _several_nodes(subject) else _("{name} zone")
+    return told.format(name=name, node=node)
 
 
 def _several_nodes(subject: Subject) -> bool:

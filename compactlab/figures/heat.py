@@ -13,7 +13,7 @@ from bokeh.models import (
     Range1d,
 )
 
-from ..texts import N_, translated
+from ..texts import N_, _, translated
 from .latency import MILLISECONDS, intervals
 from .look import ramp
 from .percentiles import requests_of
@@ -47,7 +47,7 @@ def heat(subject: Subject) -> View | None:
         "x0", "x1", "y1", "y0", source=source, line_color=None,
         fill_color={"field": "level", "transform": mapper},
     )  # fmt: skip
-    tips = [("at", "@when"), ("took", "@took"), ("requests", "@count")]
+    tips = [(_("at"), "@when"), (_("took"), "@took"), (_("requests"), "@count")]
     drawn.add_tools(HoverTool(renderers=[quads], tooltips=tips))
     drawn.yaxis.ticker = LogTicker(desired_num_ticks=4)
     drawn.yaxis[0].formatter = CustomJSTickFormatter(code=MILLISECONDS)

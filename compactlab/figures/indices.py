@@ -13,6 +13,7 @@ from bokeh.models import (
     Span,
 )
 
+from ..texts import _
 from .look import ramp
 from .view import Subject, View, steps
 
@@ -46,10 +47,10 @@ def indices(subject: Subject) -> View:
     top = drawn.step("x", "top", source=stair, mode="after", line_width=2)
     subject.paint(top.glyph, line_color="ink")
     tips = [
-        ("at", "@when"),
-        ("largest free block", "@largest"),
-        ("unusable", "@index"),
-        ("fragmentation", "@fragmentation"),
+        (_("at"), "@when"),
+        (_("largest free block"), "@largest"),
+        (_("unusable"), "@index"),
+        (_("fragmentation"), "@fragmentation"),
     ]
     reader = drawn.line("x", "top", source=stair, line_alpha=0)
     drawn.add_tools(HoverTool(renderers=[reader], mode="vline", tooltips=tips, line_policy="nearest"))

@@ -10,6 +10,7 @@ from bokeh import plotting
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, HoverTool, LogTicker, Range1d
 
 from ..metrics import latency_percentiles
+from ..texts import _
 from .timeline import seconds_of
 from .view import Between, Subject, View
 
@@ -46,7 +47,7 @@ def latency(subject: Subject) -> View | None:
         dot = drawn.scatter("x", "ms", source=source, line_width=1.5 if kind == "fell" else 0, **look)
         subject.paint(dot.glyph, fill_color=token, line_color=token)
         dots.append(dot)
-    drawn.add_tools(HoverTool(renderers=dots, tooltips=[("at", "@when"), ("took", "@text")], limit=3))
+    drawn.add_tools(HoverTool(renderers=dots, tooltips=[(_("at"), "@when"), (_("took"), "@text")], limit=3))
     drawn.yaxis.ticker = LogTicker(desired_num_ticks=4)
     drawn.yaxis[0].formatter = CustomJSTickFormatter(code=MILLISECONDS)
     ecdf, lines = ecdf_of(subject, allocations, y_range)
@@ -150,6 +151,8 @@ def ecdf_of(
             {"name": str(name), "dash": dash, "count": count, "got": int(ordered.size), "source": source}
         )
     drawn.add_tools(
-        HoverTool(renderers=renderers, tooltips=[("served", "@percent within @text, $name")], mode="vline")
+        HoverTool(
+            renderers=renderers, tooltips=[(_("served"), _("@percent within @text, $name"))], mode="vline"
+        )
     )
     return drawn, lines

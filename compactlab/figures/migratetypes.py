@@ -44,7 +44,7 @@ def migratetypes(subject: Subject) -> View | Missing:
     )  # fmt: skip
     subject.paint(uncounted.glyph, hatch_color="ink2")
     reader = drawn.line("x", names[-1], source=source, line_alpha=0)
-    tips = [("at", "@when"), *((name, f"@text{k}") for k, name in enumerate(types))]
+    tips = [(_("at"), "@when"), *((name, f"@text{k}") for k, name in enumerate(types))]
     drawn.add_tools(HoverTool(renderers=[reader], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker.desired_num_ticks = 2
     drawn.yaxis[0].formatter = CustomJSTickFormatter(

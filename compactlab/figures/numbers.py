@@ -128,7 +128,7 @@ def _change(one: xr.Dataset, name: str, at: int, size: int | str) -> str:
     difference = float(one.difference.values[at])
     told = ("+" if difference > 0 else "") + quantity(name, difference, size)
     if told.endswith("%"):
-        return f"{told.removesuffix('%')}{_('points')}"
+        return _("{value} points").format(value=told.removesuffix(f"{texts.NO_BREAK}%"))
     change = relative(float(one.relative.values[at])) if difference else ""
     return f"{told} ({change})" if change else told
 

@@ -58,7 +58,7 @@ def percentiles(subject: Subject) -> View | Missing:
         subject.paint(halo.glyph, line_color="bg")
         line = drawn.segment("x0", name, "x1", name, source=lines, line_width=width, line_dash=dash)
         subject.paint(line.glyph, line_color="ink")
-    drawn.add_tools(HoverTool(renderers=dots, tooltips=[("at", "@when"), ("took", "@text")], limit=3))
+    drawn.add_tools(HoverTool(renderers=dots, tooltips=[(_("at"), "@when"), (_("took"), "@text")], limit=3))
     drawn.yaxis.ticker = LogTicker(desired_num_ticks=4)
     drawn.yaxis[0].formatter = CustomJSTickFormatter(code=MILLISECONDS)
     models: dict[str, Any] = {

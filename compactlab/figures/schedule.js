@@ -10,7 +10,7 @@ const number = (v) => v >= 10 || v === 0 ? formatCount(v) : formatSignificant(v)
 const ms = (ns) => ns === 0 ? '0' + GAP + 'ms' : formatSignificant(ns / 1e6) + GAP + 'ms';
 let worn = 'light', drawn = -1;
 const tokens = () => S.themes[worn];
-const never = S.policies.find((p) => p.name === 'never') ?? S.policies[0];
+const never = S.policies.find((p) => p.kind === 'never') ?? S.policies[0];
 const mine = () => S.policies[Number(policy.value)];
 const part = Object.fromEntries(panels.map((p) => [p.key, {
   key: p.key, figure: p.figure, cursor: p.cursor, sources: p.sources, plot: viewOf(p.figure), write: wordsWriter(scene, p.words),

@@ -29,7 +29,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from .. import texts
-from ..experiments.policies import clock
+from ..experiments.policies import clock, in_words
 from ..experiments.schedule import apart
 from ..metrics import WHO
 from ..texts import N_, NUMBER_WORDS, _, translated
@@ -149,7 +149,7 @@ def _policies(told: xr.Dataset) -> list[dict[str, Any]]:
     work = mean.compaction_ns.transpose("policy", "who", "hour").values
     return [
         {
-            "name": str(name),
+            "name": in_words(str(name)),
             "kind": str(told.kind.values[at]),
             "stalls": np.nan_to_num(mean.stalls.values[at]).tolist(),
             "failures": np.nan_to_num(mean.failures.values[at]).tolist(),
@@ -269,12 +269,12 @@ def _trade(paint: Paint, told: xr.Dataset) -> figure:
         axis.axis_label_text_font_size, axis.axis_label_text_font_style = "14px", "normal"
         axis.axis_label_standoff = 2
         paint(axis, axis_label_text_color="ink2")
-    names = [str(told.policy.values[at]) for at in shown]
+    names = [in_words(str(told.policy.values[at])) for at in shown]
     kinds = [str(told.kind.values[at]) for at in shown]
     source = ColumnDataSource({
         "x": cpu[:, 1], "y": stalls[:, 1], "x0": cpu[:, 0], "x1": cpu[:, 2], "y0": stalls[:, 0], "y1": stalls[:, 2],
         "marker": [MARKERS[kind] for kind in kinds],
-        "text": [f"{name}: {_interval(s)} {_('stalls')}, {_interval(c)} ms" for name, s, c in zip(names, stalls, cpu, strict=True)],
+        "text": [_summed(name, s, c) for name, s, c in zip(names, stalls, cpu, strict=True)],
     })  # fmt: skip
     for ends in (("x0", "y", "x1", "y"), ("x", "y0", "x", "y1")):
         paint(drawn.segment(*ends, source=source, line_width=2).glyph, line_color="ink2")
@@ -387,7 +387,7 @@ def _windows(paint: Paint, told: xr.Dataset) -> figure | None:
     paint(line.glyph, line_color="fallback")
     source = ColumnDataSource({
         "x": hours, "low": stalls[:, 0], "y": stalls[:, 1], "high": stalls[:, 2],
-        "text": [f"{names[at]}: {_interval(each)} {_('stalls')}, {_interval(spent)} ms" for at, each, spent in zip(rows, stalls, _bounds(told.cpu_ns, 1e6)[rows], strict=True)],
+        "text": [_summed(in_words(names[at]), each, spent) for at, each, spent in zip(rows, stalls, _bounds(told.cpu_ns, 1e6)[rows], strict=True)],
     })  # fmt: skip
     paint(
         drawn.varea("x", "low", "high", source=source, fill_alpha=0.25, level="underlay").glyph,
@@ -407,7 +407,7 @@ def _windows(paint: Paint, told: xr.Dataset) -> figure | None:
         ring = drawn.scatter([hour], [height], size=20, fill_color=None, line_width=3)
         paint(ring.glyph, line_color="ok")
         right = hour < HOURS / 2
-        name = drawn.text([hour], [height], text=value(f"{_('best')} {clock(hour)}"), x_offset=16 if right else -16, y_offset=-16, text_align="left" if right else "right", text_baseline="middle", **text_style())  # fmt: skip
+        name = drawn.text([hour], [height], text=value(_("best {hour}").format(hour=clock(hour))), x_offset=16 if right else -16, y_offset=-16, text_align="left" if right else "right", text_baseline="middle", **text_style())  # fmt: skip
         paint(name.glyph, text_color="ink")
     return drawn
 
@@ -418,9 +418,18 @@ def _like(told: xr.Dataset, rows: list[int], best: int) -> np.ndarray:
     return np.array([not apart(stalls[at], stalls[best]) for at in rows])
 
 
+def _summed(policy: str, stalls: np.ndarray, spent: np.ndarray) -> str:
+    """What a policy costs and leaves, for the tip at its mark."""
+    return _("{policy}: {stalls} stalls, {time} ms").format(
+        policy=policy, stalls=_interval(stalls), time=_interval(spent)
+    )
+
+
 def _interval(bounds: np.ndarray) -> str:
     low, median, high = (texts.count(each) if each >= 10 else texts.significant(each) for each in bounds)
-    return median if low == high else f"{median} ({low} {_('to')} {high})"
+    return (
+        median if low == high else _("{median} ({low} to {high})").format(median=median, low=low, high=high)
+    )
 
 
 # ---- the page
@@ -428,7 +437,9 @@ def _interval(bounds: np.ndarray) -> str:
 
 def _controls(told: xr.Dataset, names: list[str], opened: int) -> dict[str, Any]:
     look: dict[str, Any] = {"stylesheets": [WIDGETS], "margin": (0, 4, 0, 0)}
-    options = [(str(k), f"{SIGNS[str(told.kind.values[k])]} {name}") for k, name in enumerate(names)]
+    options = [
+        (str(k), f"{SIGNS[str(told.kind.values[k])]} {in_words(name)}") for k, name in enumerate(names)
+    ]
     speeds = [("60", _("in 60 s")), ("24", _("in 24 s")), ("12", _("in 12 s")), ("6", _("in 6 s"))]
     wide = 60 + 8 * max(len(label) for _value, label in options)
     return {
@@ -520,7 +531,7 @@ def _tables(told: xr.Dataset) -> str:
     columns = [
         _bounds(told.total_stalls), _bounds(told.avoided), _bounds(told.total_failures), _bounds(told.total_stall_ns, 1e6), _bounds(told.cpu_ns, 1e6),
     ]  # fmt: skip
-    names = [str(name) for name in told.policy.values]
+    names = [in_words(str(name)) for name in told.policy.values]
     rows = [
         line(
             name,
@@ -548,4 +559,6 @@ def _interval_signed(bounds: np.ndarray) -> str:
     '2 (−4 to 11)'
     """
     low, median, high = (("−" if each < 0 else "") + (texts.count(abs(each)) if abs(each) >= 10 else texts.significant(abs(each))) for each in bounds)  # fmt: skip
-    return median if low == high else f"{median} ({low} {_('to')} {high})"
+    return (
+        median if low == high else _("{median} ({low} to {high})").format(median=median, low=low, high=high)
+    )

@@ -82,7 +82,7 @@ def score(subject: Subject) -> View | Missing:
     node = drawn.step("x", "node", source=source, mode="after", line_width=2.5)
     subject.paint(node.glyph, line_color="ink")
     readers = [drawn.line("x", name, source=source, line_alpha=0) for name in ("node", "zone")]
-    tips = [("at", "@when"), ("node", "@node_text"), ("zone", "@zone_text")]
+    tips = [(_("at"), "@when"), (_("node"), "@node_text"), (_("zone"), "@zone_text")]
     drawn.add_tools(HoverTool(renderers=readers[1:], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker = FixedTicker(ticks=sorted({0, marks.low, 100}))
     nodes = [int(name.partition("/")[0]) for name in subject.zones]

@@ -67,7 +67,7 @@ def spent(subject: Subject) -> View | Missing | None:
         layer = drawn.varea_step("x", edges[k], edges[k + 1], source=source, step_mode="after", **more)
         subject.paint(layer.glyph, fill_color=token, **({"hatch_color": "bg"} if hatch else {}))
     reader = drawn.line("x", edges[-1], source=source, line_alpha=0)
-    tips = [("at", "@when"), *((_(_LOOKS[name][0]), f"@text{k}") for k, name in enumerate(parts))]
+    tips = [(_("at"), "@when"), *((_(_LOOKS[name][0]), f"@text{k}") for k, name in enumerate(parts))]
     drawn.add_tools(HoverTool(renderers=[reader], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker.desired_num_ticks = 3
     drawn.yaxis[0].formatter = CustomJSTickFormatter(code=f"if (!tick) return '0'; {MILLISECONDS}")

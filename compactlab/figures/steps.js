@@ -4,7 +4,7 @@ const S = settings, scene = slider.document, GAP = '\u00a0';
 const [STEPS, ROWS, CELLS] = S.shape;
 const HIGHEST = 76, WIDEST = 84;                // of a drawn cell, in pixels
 const viewOf = (model) => scene.views_manager.find_one(model);
-const text = (words) => S.words[words] ?? words;
+const text = numberText = translator(S.words);
 const escapeHtml = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 let worn = 'light', drawn = -1, size = '';
 const tokens = () => S.themes[worn];
@@ -159,14 +159,14 @@ function sentence(step) {
   const level = S.levels[step], [edge, ground] = level ? [level, `${level}_bg`] : ['accent', 'panel'];
   const icon = level ? `<span aria-hidden=true style="font-size:20px;font-weight:700;color:${tokens()[level]}">${ICONS[level]}</span>` : '';
   return `<div role=status style="box-sizing:border-box;height:50px;padding:0 14px;background:${tokens()[ground]};border-left:6px solid ${tokens()[edge]};border-radius:4px;display:flex;align-items:center;gap:14px">`
-    + `<h3 class="m n" style="white-space:nowrap;min-width:${String(STEPS).length * 18 + 72}px">${text('step')} ${formatCount(step + 1)} ${text('of')} ${formatCount(STEPS)}</h3>${icon}`
+    + `<h3 class="m n" style="white-space:nowrap;min-width:${String(STEPS).length * 18 + 72}px">${text('step {step} of {steps}', {step: formatCount(step + 1), steps: formatCount(STEPS)})}</h3>${icon}`
     + `<span title="${escapeHtml(S.texts[step])}" style="font-size:17px;line-height:21px;display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden">${escapeHtml(S.texts[step])}</span></div>`;
 }
 function keyWords() {
   const shown = S.kinds.map((name, k) => !occurring.has(k) ? '' : `<span><canvas class=k data-kind=${k} style="vertical-align:-2px;margin-right:6px" aria-hidden=true></canvas>${escapeHtml(name)}</span>`);
   if (S.marked) shown.push(`<span><span aria-hidden=true>▼</span> ${text('looked at now')}</span>`);
   shown.push(`<span><span aria-hidden=true style="display:inline-block;width:14px;height:3px;margin-right:6px;vertical-align:2px;background:${tokens().ink}"></span>${text('changed in this step')}</span>`);
-  if (S.cell_label) shown.push(`<span class=m>${text('one cell is')} ${escapeHtml(S.cell_label)}</span>`);
+  if (S.cell_label) shown.push(`<span class=m>${text('one cell is {what}', {what: escapeHtml(S.cell_label)})}</span>`);
   return `<div style="display:flex;gap:18px;white-space:nowrap;line-height:22px;overflow:hidden">${shown.join('')}</div>`;
 }
 function factsWords(step) {

@@ -40,8 +40,8 @@ HATCHES = ("", "/", ".", "\\", "-", "x", "|", "o")
 LINES = ("side0", "side1", "side2", "side3", "side4", "side5")
 DASHES: tuple[list[int], ...] = ([], [9, 4], [2, 3])
 _WORDS = (
-    N_("Play"), N_("Pause"), N_("Speed"), N_("Step back"), N_("Step on"), N_("Step"), N_("Measure"), N_("step"), N_("of"), N_("cell"),
-    N_("one cell is"), N_("looked at now"), N_("changed in this step"), N_("Cells and numbers of this step"), N_("row"), N_("cells"),
+    N_("Play"), N_("Pause"), N_("Speed"), N_("Step back"), N_("Step on"), N_("Step"), N_("Measure"), N_("step {step} of {steps}"), N_("cell"),
+    N_("one cell is {what}"), N_("looked at now"), N_("changed in this step"), N_("Cells and numbers of this step"), N_("row"), N_("cells"),
 )  # fmt: skip
 _BOARD = """
 :host { overflow: hidden; } .bk-clearfix { position: relative; }

@@ -47,7 +47,7 @@ def watermarks(subject: Subject) -> View | Missing:
         subject.paint(line.glyph, line_color=token)
     line = drawn.line("x", "free", source=free, line_width=2.5)
     subject.paint(line.glyph, line_color="ink")
-    tips = [("at", "@when"), ("free", "@text"), ("high, low, min", "@marks")]
+    tips = [(_("at"), "@when"), (_("free"), "@text"), (_("high, low, min"), "@marks")]
     drawn.add_tools(HoverTool(renderers=[line], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker = FixedTicker(ticks=[])
     drawn.yaxis[0].formatter = CustomJSTickFormatter(

@@ -66,12 +66,18 @@ def who(subject: Subject) -> View | None:
         "x0", "y", source=source, marker="square", size=3, line_color=None
     )  # a run of no width shows
     subject.paint(starts.glyph, fill_color="migrate")
-    tips = [("who", "@who"), ("from", "@from"), ("for", "@span"), ("result", "@status"), ("zone", "@zone")]
+    tips = [
+        (_("who"), "@name"),
+        (_("from"), "@from"),
+        (_("for"), "@span"),
+        (_("result"), "@status"),
+        (_("zone"), "@zone"),
+    ]
     drawn.add_tools(HoverTool(renderers=[bars], tooltips=tips, line_policy="interp", limit=3))
     marks = _marks(subject, runs, lane)
     dots = drawn.scatter("x", "y", source=marks, marker="marker", size=11, line_width=2, fill_alpha=0.9)
     subject.paint(dots.glyph, fill_color="migrate", line_color="ink")
-    drawn.add_tools(HoverTool(renderers=[dots], tooltips=[("event", "@name"), ("at", "@when")]))
+    drawn.add_tools(HoverTool(renderers=[dots], tooltips=[(_("event"), "@name"), (_("at"), "@when")]))
     models = {
         "source": source,
         "marks": marks,
@@ -103,6 +109,7 @@ def _bars(subject: Subject, runs: xr.Dataset, lane: dict[str, float]) -> ColumnD
     return ColumnDataSource(
         {
             "who": [bar.who for bar in bars],
+            "name": [_(LANES[bar.who]) for bar in bars],
             "start": np.array([bar.start for bar in bars], float),
             "end": np.array([bar.end for bar in bars], float),
             "status": [bar.status for bar in bars],
@@ -119,7 +126,12 @@ def _marks(subject: Subject, runs: xr.Dataset, lane: dict[str, float]) -> Column
     """Single events worth a mark in their lane, and runs that were given up."""
     given_up = runs.isel(run=np.flatnonzero(runs["status"].to_numpy() == GIVEN_UP[1])[:MOST])
     marks: list[tuple[float, float, str, str]] = [
-        (end / 1e9, lane[str(name)], GIVEN_UP[0], f"{name}: {GIVEN_UP[1]} in {zone}")
+        (
+            end / 1e9,
+            lane[str(name)],
+            GIVEN_UP[0],
+            _("{who}: {status} in {zone}").format(who=_(LANES[str(name)]), status=GIVEN_UP[1], zone=zone),
+        )
         for name, end, zone in zip(*(given_up[key].to_numpy() for key in ("who", "end", "zone")), strict=True)
     ]
     events = subject.group("events")
@@ -129,8 +141,8 @@ def _marks(subject: Subject, runs: xr.Dataset, lane: dict[str, float]) -> Column
         orders = chosen["order"].values if "order" in chosen else np.full(chosen.sizes["event"], NO_INTEGER)
         for name, elapsed, order in zip(chosen["name"].values, chosen["elapsed"].values, orders, strict=True):
             marker, of = MARKS[name]
-            detail = "" if order == NO_INTEGER else f" (order {order})"
-            marks.append((elapsed / 1e9, lane[of], marker, f"{name}{detail}"))
+            told = "{event}" if order == NO_INTEGER else _("{event} (order {order})")
+            marks.append((elapsed / 1e9, lane[of], marker, told.format(event=name, order=order)))
     columns = dict(zip(("t", "y", "marker", "name"), zip(*marks, strict=True), strict=True)) if marks else {}
     empty = dict.fromkeys(("t", "y", "marker", "name"), ())
     return ColumnDataSource(

@@ -6,6 +6,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, HoverTool, Range1d
 
 from ..metrics import compaction_work
+from ..texts import _
 from .timeline import seconds_of
 from .view import Between, Subject, View, steps
 
@@ -28,7 +29,7 @@ def work(subject: Subject) -> View | None:
         layer = drawn.varea_step("x", "zero", name, source=drawn_steps, step_mode="after")
         subject.paint(layer.glyph, fill_color=token)
     reader = drawn.line("x", "scanned", source=drawn_steps, line_alpha=0)
-    tips = [("at", "@when"), ("scanned", "@scanned_text"), ("moved", "@migrated_text")]
+    tips = [(_("at"), "@when"), (_("scanned"), "@scanned_text"), (_("moved"), "@migrated_text")]
     drawn.add_tools(HoverTool(renderers=[reader], mode="vline", tooltips=tips, line_policy="nearest"))
     drawn.yaxis.ticker.desired_num_ticks = 2
     drawn.yaxis[0].formatter = CustomJSTickFormatter(

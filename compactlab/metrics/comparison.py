@@ -458,7 +458,7 @@ def quantity(name: str, value: float, page_size: int | str = "unknown") -> str:
     if unit == "percent":
         return f"{sign}{size:g}{texts.NO_BREAK}%"
     number = texts.count(size) if float(size).is_integer() else f"{size:,.1f}".replace(",", texts.NO_BREAK)
-    return sign + number if unit in _COUNTS else f"{sign}{number}{texts.NO_BREAK}{unit}"
+    return sign + number if unit in _COUNTS else f"{sign}{number}{texts.NO_BREAK}{_(unit)}"
 
 
 def without_unit(value: str, other: str) -> str:
@@ -493,7 +493,7 @@ def relative(change: float) -> str:
 def _text(compared: xr.Dataset, identical: list[bool]) -> str:
     """Most important differences of each side, in one sentence."""
     told = [_side_text(compared, at, identical[at]) for at in range(1, compared.sizes["side"])]
-    text = f"{'; '.join(told)}."
+    text = _("{differences}.").format(differences=_("; ").join(told))
     if (compared.judgement.values == JUDGEMENTS.index("single")).any() and (compared.n.values <= 1).all():
         text += " " + _("One run on each side: chance is not ruled out.")
     return text

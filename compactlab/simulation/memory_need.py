@@ -163,7 +163,9 @@ def refuse_too_large(need: Need, available: int | None = None) -> None:
     }
     parts = sorted(zip(need._fields, need, strict=True), key=lambda part: -part[1])
     parts = [part for part in parts if part[1] >= need.total / 10]
-    held = ", ".join(f"{memory(size, 1)} {_('for')} {words[name][0]}" for name, size in parts)
+    held = ", ".join(
+        _("{size} for {what}").format(size=memory(size, 1), what=words[name][0]) for name, size in parts
+    )
     advice = list(dict.fromkeys(words[name][1] for name, _size in parts))
     raise ValueError(
         _(

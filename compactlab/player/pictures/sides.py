@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from ... import schema, texts
-from ...experiments.policies import clock
+from ...experiments.policies import clock, in_words
 from ...figures.aligned import LARGEST, axes_of, columns_of, latencies, requested, zones_of
 from ...figures.compare import MOST_SIDES, opened_zone
 from ...figures.fidelity import blocks
@@ -109,7 +109,11 @@ def comparison_of(
 
 
 def _side_line(sheet: Sheet, side: Side, at: int) -> Line2D:
-    label = side.name if len(side.runs) == 1 else f"{side.name} ({len(side.runs)} {_('runs')})"
+    label = (
+        side.name
+        if len(side.runs) == 1
+        else _("{name} ({count} runs)").format(name=side.name, count=len(side.runs))
+    )
     return sheet.line(label, f"side{at}", linestyle=DASHES[at], marker=MARKERS[at], markersize=6.5)
 
 
@@ -288,7 +292,7 @@ def _day(sheet: Sheet, told: xr.Dataset, top: float, bottom: float, moving: bool
             "linewidth": 0,
         }
         axes.bar(hour + offset, stalls[at], 0.42, **look)
-        handles.append(sheet.patch(str(told.policy.values[at]), token, **look))
+        handles.append(sheet.patch(in_words(str(told.policy.values[at])), token, **look))
     axes.set(xlim=(0, HOURS), ylim=(0, stalls.max(initial=1) * 1.08))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     begin = int(told.attrs["begin"])
@@ -340,7 +344,7 @@ def _trade(sheet: Sheet, told: xr.Dataset, box: tuple[float, float, float, float
         level = max(float(stalls[at, 1]) * room, free + 17)  # names do not lie on each other
         free = level
         axes.annotate(
-            str(told.policy.values[at]), (cpu[at, 1], stalls[at, 1]), (points(12), points(level - stalls[at, 1] * room + 12)),
+            in_words(str(told.policy.values[at])), (cpu[at, 1], stalls[at, 1]), (points(12), points(level - stalls[at, 1] * room + 12)),
             textcoords="offset points", va="center", fontsize=points(14), color=sheet.colour("ink"), zorder=6,
             path_effects=[withStroke(linewidth=4, foreground=sheet.colour("bg"))],
         )  # fmt: skip
