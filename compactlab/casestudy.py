@@ -253,7 +253,6 @@ class _Teller:
                 "title": _("1000 blocks of 32 bytes, then 5000 bytes"),
                 "kinds": names,
                 "colours": dict(zip(names, _COLOURS, strict=True)),
-                "cell_label": _("one block, one page, or one frame"),
             },
         )
 
@@ -275,7 +274,7 @@ class _Teller:
         page = max(int(self.told.large), 0) // self.page_size
         yield _Step(self._asked(end), nr_blocks, nr_blocks, 3, self.pages, True, page)
         text = _(
-            "They are written. The heap now lies in {frames} frames. Such that lie right behind the frame of the page before: {neighbours}."
+            "They are written. The heap now lies in {frames} frames. Frames right behind that of the page before: {neighbours}."
         )
         frames = self.frames[-1]
         numbers = {"frames": int((frames != NO_FRAME).sum()), "neighbours": neighbours(frames)}

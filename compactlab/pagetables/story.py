@@ -170,6 +170,6 @@ def _told(frames: list[_Frame], rows: list[str], tables_of: Layout) -> xr.Datase
             "colours": dict(
                 zip((_(name) for name in _KINDS), ("large1", "isolate", "used", "large0"), strict=True)
             ),
-            "cell_label": _("1 table, with its number and its entries in use, or 1 page"),
+            "cell_label": _("1 table: its number, its entries in use"),
         },
     )
