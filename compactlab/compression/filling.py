@@ -36,8 +36,9 @@ def filling(kept: ArrayLike, freed: float = 0.6, seed: int = 0, page_size: int =
 
     Returns
     -------
-        A told story for `compactlab.show`: `kind` (step, row, cell), `text` (step,); `pages` of the pool and
-        `filled` (per cent) per (step, row), `saved` pages (step,).
+        A told story for `compactlab.show`: `kind` (step, row, cell), `text` and `level` (step,): ok where fewer
+        pages are used than are stored; `pages` of the pool and `filled`, the per cent of them that is data,
+        (step, row); `saved` pages (step,).
 
     Raises
     ------
@@ -128,8 +129,9 @@ class _Told:
             {
                 "kind": (("step", "row", "cell"), kind),
                 "text": ("step", np.array(self.texts)),
-                "pages": (("step", "row"), pages, {"long_name": _("Pages of the pool"), "units": _("pages")}),
-                "filled": (("step", "row"), _percent(data, pages), {"long_name": _("Filled with data"), "units": "%"}),
+                "level": ("step", np.select([saved > 0, saved < 0], ["ok", "warn"], "")),
+                "pages": (("step", "row"), pages, {"long_name": _("Pool"), "units": _("pages")}),
+                "filled": (("step", "row"), _percent(data, pages), {"long_name": _("Data in it"), "units": "%"}),
                 "saved": ("step", saved, {"long_name": _("Saved"), "units": _("pages")}),
             },
             coords={"row": _rows(self.page_size)},
