@@ -230,7 +230,7 @@ def test_malloc__glibcs_books_fit_the_requests(malloc):
 
 
 def test_malloc__policies_differ_as_the_literature_says(malloc):
-    told = compare(malloc, ["first fit", "best fit", "buddy", "recent frees"])
+    told = compare(malloc, ["first fit", "best fit", "buddy", "recent frees"], kept_up_to=1024)
     over = (told.peak_footprint / told.peak_live).to_series()
     # Johnstone and Wilson, "The memory fragmentation problem: solved?", 1998: a few percent.
     assert over["best fit"] < 1.1
@@ -351,15 +351,15 @@ def test_story__cells_show_what_most_of_them_is():
 
 def test_story__many_requests_are_sampled_and_the_arena_found():
     trace = traces.steady(requests=3000, live=100)
-    told = story(trace, ["first fit", "recent frees"], steps=50, cells=64)
+    told = story(trace, ["first fit", "worst fit"], steps=50, cells=64)
     assert told.sizes == {"step": 50, "row": 2, "cell": 64}
     assert "After 3" in str(told.text.values[-1])
     assert told.refused.values.sum() == 0
     untouched = told.attrs["kinds"].index("not obtained")
     assert (told.kind.values[0] == untouched).all()
     obtained = (told.kind.isel(step=-1) != untouched).mean("cell").to_series()
-    assert obtained["recent frees"] == 1  # it needs most
-    assert 0.3 < obtained["first fit"] < 0.5
+    assert obtained["worst fit"] == 1  # it needs most
+    assert 0.4 < obtained["first fit"] < 0.8
 
 
 def test_story__says_what_is_wrong():

@@ -282,7 +282,7 @@ def test_compare__adds_up_and_is_a_table():
     assert told.sizes == {"policy": 3, "request": trace.sizes["request"]}
     assert told.refused.values.tolist() == [0, 0, 1]
     assert told.unmerged.values.tolist() == [0, 0, 1]
-    assert int(told.peak_live) == 7 * (1024 + 512 + 256 + 128 + 64)
+    assert int(told.peak_live) == 7 * (128 + 64 + 32 + 16)
     one = replay(trace, "buddy", trace.attrs["arena"])
     assert (told.search_steps.sel(policy="buddy") == one.search_steps).all()
     shown = table(told)

@@ -36,7 +36,7 @@ All but the last three merge a freed block with its free neighbours at once; a r
 
 GRANULE = {"byte": 16, "page": 1}
 """What sizes are rounded to if not told: 16 bytes, as glibc on 64 bits, or a page."""
-_KEPT = {"byte": 1024, "page": 8}
+_KEPT = {"byte": 128, "page": 8}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Rules:
     period: int = 100
     """Periodic consolidation: requests from one consolidation to the next."""
     kept_up_to: int = 0
-    """Recent frees: largest size that is kept; 0: 1024 bytes, or 8 pages."""
+    """Recent frees: largest size that is kept; 0: 128 bytes, as in glibc's fastbins, or 8 pages, as in
+    the kernel's per-CPU lists."""
     kept_per_size: int = 7
     """Recent frees: how many are kept of each size, as in glibc's tcache; the oldest makes room."""
     last_resort: bool = False

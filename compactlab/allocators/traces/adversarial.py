@@ -101,15 +101,15 @@ def _periodic_consolidation() -> xr.Dataset:
 
 
 def _recent_frees() -> xr.Dataset:
-    names = [f"object_{size}_{n} {size}" for size in (1024, 512, 256, 128, 64) for n in range(7)]
+    names = [f"object_{size}_{n} {size}" for size in (128, 64, 32, 16) for n in range(7)]
     filled, freed = ", ".join(names), ", ".join(f"free {name.split()[0]}" for name in names)
     passing = _repeated("passing_{n} 16, free passing_{n}", 60)
     return written(
-        f"{filled}, {freed}, {passing}, large 8192",
+        f"{filled}, {freed}, {passing}, large 1024",
         "recent frees: kept blocks would join",
-        arena=16384,
+        arena=2048,
         aimed_at="recent frees",
-        text="Seven objects each of 1024, 512, 256, 128 and 64 bytes; all are freed, and small objects come and go for "
+        text="Seven objects each of 128, 64, 32 and 16 bytes; all are freed, and small objects come and go for "
         "a while. Every freed block is kept for a request of its own size, so that half of the arena in one piece is "
         "refused though all of it is free.",
     )
