@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gettext
 import json
+import re
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -551,4 +552,43 @@ def test_answers__say_what_they_ask_for():
         "An order: a whole number.",
         "A percentage: a number from 0 to 100.",
         "A number of pages, or text with a unit.",
+    ]
+
+
+# --- the instructor's guide -----------------------------------------------------------------------------------
+
+GUIDE = (ROOT / "docs" / "instructors-guide.md").read_text(encoding="utf-8")
+
+
+def test_guide__names_cells_that_are_there():
+    named = re.findall(r"\b(\d\d) ((?:`[\w-]+`(?:, | and | to |, then |: )?)+)", GUIDE)
+    assert len(named) > 40
+    for number, cells in named:
+        path = next((ROOT / "notebooks").glob(f"{number}-*.ipynb"))
+        ids = [cell["id"] for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        assert set(re.findall(r"`([\w-]+)`", cells)) <= set(ids), (path.name, cells)
+
+
+def test_guide__names_exercises_that_are_there():
+    lab = GUIDE[GUIDE.index("## A lab to take home") : GUIDE.index("**Part 3")]
+    named = set(re.findall(r"`([a-z]+(?:-[a-z0-9]+)+)`", lab)) | set(
+        re.findall(r"exercise `([\w-]+)`", GUIDE)
+    )
+    assert len(named) > 15
+    assert named <= set(checking.every())
+
+
+def test_guide__snippet_marks_what_was_handed_in(tmp_path, monkeypatch, capsys):
+    snippet = re.search(r"```python\n(.*?)```", GUIDE, re.DOTALL)[1]
+    for student, answers_of in {
+        "ada": {"largest-order": 8, "holes": "20 KiB", "first": {"holes": 4}},
+        "bob": {"largest-order": 9, "holes": 20480, "make-it-start": None},
+    }.items():
+        (tmp_path / student).mkdir()
+        (tmp_path / student / "answers.json").write_text(json.dumps(answers_of), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(snippet, {})  # noqa: S102 - our own
+    assert capsys.readouterr().out.splitlines() == [
+        "ada 2 of 2",
+        "bob 0 of 3 largest-order (wrong_value) holes (wrong_unit) make-it-start (nonsense)",
     ]
