@@ -128,7 +128,9 @@ def test_notebook__is_executed_in_order_without_errors_or_warnings(path):
 def test_notebook__tells_nothing_of_the_machine_it_ran_on(path):
     outputs = json.dumps([cell.outputs for cell in code_cells(path)])
     shown = re.sub(r"[A-Za-z0-9+/=]{1000,}", "", outputs)  # pictures and packed pages
-    private = [str(ROOT), str(Path.home()), sys.prefix, socket.gethostname(), f"{getpass.getuser()}@"]
+    private = [str(ROOT), str(Path.home()), sys.prefix, f"{getpass.getuser()}@"]
+    if len(socket.gethostname()) > 3:  # a shorter one, such as "vm", stands in ordinary words
+        private.append(socket.gethostname())
     for word in private:
         assert word not in shown
     assert not re.search(r"(?<![\w.<:/])/(home|root|tmp|Users|usr|opt|work)/", shown)

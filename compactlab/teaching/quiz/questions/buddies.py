@@ -108,7 +108,7 @@ QUESTIONS: tuple[Question, ...] = (
             "The buddy is at 12 XOR 2^2 = 8: flip the bit of the block's own size. Both lie in the block of 8 "
             "pages that begins at 8, and merge into it when both are free."
         ),
-        shown_in=Pointer(_MERGE, "question"),
+        shown_in=Pointer(_MERGE, "by-hand"),
         truth=_buddy_of_12,
     ),
     Choice(
@@ -144,7 +144,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Neighbours merge only if they are buddies. So the buddy allocator can have 8 free pages in a row and "
             "still refuse a request for 8: the price of merging in a few steps."
         ),
-        shown_in=Pointer(_MERGE, "question"),
+        shown_in=Pointer(_MERGE, "apart"),
         truth=_two_neighbours,
     ),
     Number(
@@ -168,7 +168,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Pages 0–3, 4, 6–7, 8–15, 16–31, 32–63: one block of each order from 0 to 5. One page in use costs "
             "half of the largest block."
         ),
-        shown_in=Pointer(_MERGE, "question"),
+        shown_in=Pointer(_MERGE, "show-merge"),
         truth=lambda: len(free_blocks_of(64, 5)),
     ),
     Sequence(
@@ -189,7 +189,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Each merge doubles the block: page 5 with its buddy 4, that pair with 6–7, those four with 0–3, "
             "those eight with 8–15. It ends where the buddy is in use, or at the largest order."
         ),
-        shown_in=Pointer(_MERGE, "question"),
+        shown_in=Pointer(_MERGE, "show-merge"),
         truth=_merges,
     ),
     Choice(
@@ -275,7 +275,7 @@ QUESTIONS: tuple[Question, ...] = (
             "The trace shows it as `mm_page_alloc_extfrag`. One slab page in a movable pageblock is enough to "
             "keep those 2 MiB from ever becoming one block, so kernels since 6.10 try hard to avoid it."
         ),
-        shown_in=Pointer("13-five-triggers", "how"),
+        shown_in=Pointer("12-moving-the-watermarks", "boost"),
         truth=_mixed,
     ),
 )

@@ -12,20 +12,16 @@ from ..evidence import (
     NORMAL,
     around,
     compacted,
-    fragmented,
     named,
     recording,
-    seed_of,
     the_one,
     the_wrong_one,
-    with_pages,
 )
 from ..question import Choice, Misconception, Number, Option, Pointer, Question, Sequence, Slip
 
 _WATCH = "06-watch-compaction-happen"
 _FIVE = "13-five-triggers"
 _ZONE = "07-compact-a-zone"
-_UNMOVABLE = 0
 
 
 def _directions() -> str:
@@ -101,12 +97,10 @@ def _with_a_pin_in_each() -> float:
 
 
 def _targets() -> str:
-    zone = fragmented()
-    types = seed_of(zone).migratetype.copy()
-    types[len(types) // 2 :: 2] = _UNMOVABLE
-    run = compact_zone(with_pages(zone, migratetype=types))
-    of_target = types[(run["moves"].target_pfn.values - zone.first_pfn) >> zone.pageblock_order]
-    return "passed" if of_target.size and _UNMOVABLE not in of_target else "used"
+    types = np.tile(["Movable", "Unmovable"], 16)
+    zone = Zone.from_kinds(np.tile(["anon", "free"], 8192), migratetype=types.tolist())
+    target = (compact_zone(zone)["moves"].target_pfn.values - zone.first_pfn) >> zone.pageblock_order
+    return "passed" if set(types[target]) == {"Movable"} else "used"
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -298,7 +292,7 @@ QUESTIONS: tuple[Question, ...] = (
             "It stopped at a large dirty piece of the page cache, for which no block of its size was at hand and "
             "which could not be split. The zone is then left as `contended`. Look at the trace, or try again after `sync`."
         ),
-        shown_in=Pointer(_ZONE, "question"),
+        shown_in=Pointer(_WATCH, "given-up-table"),
         truth=_given_up,
     ),
     Sequence(
@@ -342,7 +336,7 @@ QUESTIONS: tuple[Question, ...] = (
             "None: 32 pinned pages, 128 KiB in all, keep 32 MiB of free memory from ever becoming 2 MiB in one "
             "piece. Where a few unmovable pages lie matters more than how much is free."
         ),
-        shown_in=Pointer("18-predict-a-compaction", "pins"),
+        shown_in=Pointer(_ZONE, "table"),
         truth=_with_a_pin_in_each,
     ),
     Choice(
@@ -378,7 +372,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Targets are pages of Movable and CMA pageblocks. Only the last resort of a direct request, the sync-full "
             "priority, ignores this."
         ),
-        shown_in=Pointer(_ZONE, "question"),
+        shown_in=Pointer("21-quiz", "other-type"),
         truth=_targets,
     ),
 )

@@ -317,7 +317,7 @@ QUESTIONS: tuple[Question, ...] = (
             "buddyinfo, MemFree and both indices leave out per-CPU lists. `/proc/zoneinfo` counts them, for each "
             "CPU. They may hold more than a GiB on a large machine, and pages in them cannot merge."
         ),
-        shown_in=Pointer("01-read-a-recording", "numbers-behind"),
+        shown_in=Pointer("13-five-triggers", "runs"),
         truth=_hidden,
     ),
 )

@@ -283,7 +283,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Before anything is moved, each pageblock of the range is isolated; one unmovable page makes that "
             "fail with EBUSY. That is why such ranges are best taken early, or from CMA, where only movable pages go."
         ),
-        shown_in=Pointer(_RANGE, "question"),
+        shown_in=Pointer(_RANGE, "why-not"),
         truth=_range_with_slab,
     ),
     Choice(
@@ -320,7 +320,7 @@ QUESTIONS: tuple[Question, ...] = (
             "It shares the machinery of migration with compaction, not the aim: it empties one place and leaves "
             "the rest of the zone as scattered as it was."
         ),
-        shown_in=Pointer(_RANGE, "question"),
+        shown_in=Pointer(_RANGE, "against-table"),
         truth=_range_targets,
     ),
 )

@@ -91,7 +91,7 @@ QUESTIONS: tuple[Question, ...] = (
             "1 GiB / 4 KiB = 262 144 entries of 8 bytes: 2 MiB, in 512 tables of one page each. That is 1/512 of the "
             "memory mapped, for each process that maps it."
         ),
-        shown_in=Pointer(_TABLES, "question"),
+        shown_in=Pointer(_TABLES, "by-hand"),
         truth=_last_level,
     ),
     Number(
@@ -112,7 +112,7 @@ QUESTIONS: tuple[Question, ...] = (
             "One for each 2 MiB in which something is touched: 512 tables, 2 MiB, as much as the memory used. Where "
             "pages lie counts, not only how many there are."
         ),
-        shown_in=Pointer(_TABLES, "question"),
+        shown_in=Pointer(_TABLES, "by-hand"),
         truth=_scattered_tables,
     ),
     Misconception(
@@ -148,7 +148,7 @@ QUESTIONS: tuple[Question, ...] = (
             "“Page-table compression” is nothing that Linux has. A table is a page, one entry in use or 512. Fewer "
             "tables come from larger pages, or from using addresses side by side."
         ),
-        shown_in=Pointer(_TABLES, "question"),
+        shown_in=Pointer(_TABLES, "kernel"),
         truth=_packed,
     ),
     Choice(
@@ -183,7 +183,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Compression answers a shortage, not fragmentation. In the simulation free memory grew threefold, and "
             "there was not one free block of 2 MiB more. Compaction has more to work with afterwards, though."
         ),
-        shown_in=Pointer(_COLD, "question"),
+        shown_in=Pointer(_COLD, "zone"),
         truth=_cold,
     ),
     Number(
@@ -200,7 +200,7 @@ QUESTIONS: tuple[Question, ...] = (
             "None: a page that is one word over and over is noted as that word, and no object is made of it. In real "
             "memory such pages are common, above all those of zeros."
         ),
-        shown_in=Pointer(_COLD, "question"),
+        shown_in=Pointer(_COLD, "ratios"),
         truth=_zeros,
     ),
     Choice(
@@ -230,7 +230,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Above a certain size the compressed form is thrown away and the page kept. The work of compressing was "
             "for nothing. So it pays to know what is in memory before one counts on a ratio."
         ),
-        shown_in=Pointer(_COLD, "question"),
+        shown_in=Pointer(_COLD, "ratios"),
         truth=_random,
     ),
     Choice(
@@ -258,7 +258,7 @@ QUESTIONS: tuple[Question, ...] = (
             "ZSTD finds more and takes longer for it, when compressing and when a page is needed again. Which is "
             "better depends on what is scarce: memory or time."
         ),
-        shown_in=Pointer(_COLD, "question"),
+        shown_in=Pointer(_COLD, "ratios"),
         truth=_smaller,
     ),
 )

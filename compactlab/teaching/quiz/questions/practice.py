@@ -125,7 +125,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Counting holds the zone's lock, so the kernel stops at 100 000. Read it as “at least”; buddyinfo has the "
             "true number, for all migratetypes together."
         ),
-        shown_in=Pointer(_READ, "groups"),
+        shown_in=Pointer("21-quiz", "capped"),
         truth=_at_least,
     ),
     Choice(
@@ -216,7 +216,7 @@ QUESTIONS: tuple[Question, ...] = (
             "So such a program says nothing about physical fragmentation, whatever it prints. For that, somebody has to "
             "ask the kernel for larger blocks: huge pages, network buffers, drivers."
         ),
-        shown_in=Pointer(_CASE, "question"),
+        shown_in=Pointer(_CASE, "kernel"),
         truth=_orders_of_malloc,
     ),
     Misconception(
@@ -247,7 +247,7 @@ QUESTIONS: tuple[Question, ...] = (
             "The pieces lie inside of pages that stay in use: no page becomes free, and the kernel served single pages "
             "only. Fragmentation of a heap and of physical memory are two things."
         ),
-        shown_in=Pointer(_CASE, "question"),
+        shown_in=Pointer(_CASE, "effects"),
         truth=_case_study,
     ),
     Choice(
@@ -312,7 +312,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Simulated with compaction off: eight requests, eight times small pages, in microseconds. Systems without "
             "compaction on demand reserve large pages at boot, or give them while memory is fresh."
         ),
-        shown_in=Pointer("17-other-systems", "question"),
+        shown_in=Pointer("17-other-systems", "runs"),
         truth=_never_compacted,
     ),
 )

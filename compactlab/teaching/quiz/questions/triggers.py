@@ -165,7 +165,7 @@ QUESTIONS: tuple[Question, ...] = (
             "scattered. Reclaim comes next, then compaction that takes more trouble. A huge page is no necessity: "
             "small pages do as well."
         ),
-        shown_in=Pointer("11-reclaim-or-compact", "question"),
+        shown_in=Pointer("11-reclaim-or-compact", "one"),
         truth=_slow_path,
     ),
     Misconception(
@@ -198,7 +198,7 @@ QUESTIONS: tuple[Question, ...] = (
             "kswapd reclaims. Since Linux 4.6 it leaves compaction to kcompactd, a thread for each node, and only "
             "wakes it. That kswapd compacts is found in many older texts."
         ),
-        shown_in=Pointer(_FIVE, "how"),
+        shown_in=Pointer(_FIVE, "kswapd-table"),
         truth=_kswapd,
     ),
     Choice(
@@ -354,7 +354,7 @@ QUESTIONS: tuple[Question, ...] = (
             "2^6 = 64. In the recording `direct-compaction-fails` all values from 1 to 64 occur. Skipping is what "
             "keeps a hopeless zone from costing every request a scan."
         ),
-        shown_in=Pointer(_FIVE, "order"),
+        shown_in=Pointer("07-compact-a-zone", "deferral"),
         truth=_longest_deferral,
     ),
     Choice(
@@ -387,7 +387,7 @@ QUESTIONS: tuple[Question, ...] = (
             "`defer` trades huge pages for latency: no program waits for compaction, and khugepaged may join the small "
             "pages later. `always` does the opposite."
         ),
-        shown_in=Pointer(_FIVE, "how"),
+        shown_in=Pointer("11-reclaim-or-compact", "policies"),
         truth=_deferred_fault,
     ),
     Choice(
@@ -417,7 +417,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Any free page serves a request for one page: fragmentation does not matter to it, only how much is "
             "free. That is why programs that malloc small pieces never meet physical fragmentation."
         ),
-        shown_in=Pointer("16-the-case-study", "question"),
+        shown_in=Pointer("16-the-case-study", "kernel"),
         truth=_single_pages,
     ),
     Sequence(

@@ -14,7 +14,6 @@ from ..question import Choice, Misconception, Number, Option, Pointer, Question,
 
 _MARKS = "12-moving-the-watermarks"
 _RECLAIM = "11-reclaim-or-compact"
-_GIB = 262_144
 
 
 def _marks() -> tuple[str, ...]:
@@ -86,7 +85,7 @@ QUESTIONS: tuple[Question, ...] = (
             "min < low < high, at equal distances. kswapd works between low and high; min is what requests that "
             "may wait leave untouched."
         ),
-        shown_in=Pointer(_MARKS, "question"),
+        shown_in=Pointer(_MARKS, "by-hand"),
         truth=_marks,
     ),
     Choice(
@@ -112,7 +111,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Simulated: free memory sinks until it is about low, then goes up and down between low and high, and "
             "never reaches min: kswapd keeps pace, and no program waits."
         ),
-        shown_in=Pointer(_MARKS, "question"),
+        shown_in=Pointer(_MARKS, "moved"),
         truth=_kswapd_wakes,
     ),
     Number(
@@ -133,7 +132,7 @@ QUESTIONS: tuple[Question, ...] = (
             "100/10000 is 1 %: 2621 pages, about 10 MiB. high lies as far above low. Larger distances let kswapd "
             "begin earlier and work longer at a time."
         ),
-        shown_in=Pointer(_MARKS, "question"),
+        shown_in=Pointer(_MARKS, "moved"),
         truth=_distance,
     ),
     Choice(
@@ -165,7 +164,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Before looking for a block the allocator checks that what remains is above the watermark. The zone of "
             "this simulation has 1315 pages free and a min of 819: 512 less would be too few."
         ),
-        shown_in=Pointer(_MARKS, "question"),
+        shown_in=Pointer("21-quiz", "below-the-mark"),
         truth=_one_block_left,
     ),
     Choice(
@@ -196,7 +195,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Mixing spoils pageblocks, so the kernel raises the watermarks for a while: kswapd reclaims a little, "
             "then wakes kcompactd for whole pageblocks. With `watermark_boost_factor` 0 it does not."
         ),
-        shown_in=Pointer(_MARKS, "question"),
+        shown_in=Pointer(_MARKS, "boost"),
         truth=_boosted,
     ),
     Number(
@@ -217,7 +216,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Order 3: 8 pages, 32 KiB (PAGE_ALLOC_COSTLY_ORDER). Up to it the kernel tries very hard; above it, "
             "callers are expected to have another plan."
         ),
-        shown_in=Pointer("02-what-the-indices-mean", "say-it"),
+        shown_in=Pointer(_MARKS, "compaction"),
         truth=lambda: COSTLY_ORDER,
     ),
     Misconception(
@@ -249,7 +248,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Reclaim takes the pages that were not used for the longest time, wherever they lie: kswapd gave back "
             "more than 17 000 pages, and one block of 2 MiB was free. For large blocks somebody has to compact."
         ),
-        shown_in=Pointer(_RECLAIM, "question"),
+        shown_in=Pointer(_RECLAIM, "two"),
         truth=_reclaim_against_compaction,
     ),
 )
