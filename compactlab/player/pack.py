@@ -12,7 +12,7 @@ from typing import Literal
 from bokeh.models import LayoutDOM
 
 from ..figures.look import THEMES
-from ..texts import _
+from ..texts import _, language
 from .archive import READER, archive, bokehjs, document_of
 
 Theme = Literal["auto", "light", "dark"]
@@ -45,7 +45,7 @@ def pack(root: LayoutDOM, title: str, *, theme: Theme = "auto") -> str:
     1
     """
     return _PAGE.substitute(
-        lang=_("en"),  # a catalogue translates this to the name of its own language
+        lang=language(),
         title=html.escape(title),
         scheme={"auto": "light dark"}.get(theme, theme),
         style=_page_style(theme),
