@@ -277,6 +277,8 @@ class _Teller:
             "They are written. The heap now lies in {frames} frames. Frames right behind that of the page before: {neighbours}."
         )
         frames = self.frames[-1]
+        if (frames == HIDDEN).any():
+            text = _("They are written. The heap now lies in {frames} frames; where, only root sees.")
         numbers = {"frames": int((frames != NO_FRAME).sum()), "neighbours": neighbours(frames)}
         yield _Step(text.format(**numbers), nr_blocks, nr_blocks, 4, self.pages, True, page + 1)
 

@@ -122,6 +122,7 @@ def test_run__without_root_addresses_are_seen_and_frames_are_not(monkeypatch, re
     story_of(shown)
     assert (shown.kind.sel(row="frames, by address") == 255).all()
     assert shown.frames.values[-1] == 12
+    assert str(shown.text.values[-1]).endswith("12 frames; where, only root sees.")
 
 
 def test_story__tells_the_recorded_run(recorded):
