@@ -33,7 +33,7 @@ def _zone(workload: compression.swap_out) -> tuple[int, float, int, int]:
     run = simulate(Zone("256 MiB"), workload, frames=0, keyframes=False)
     zones = run["zones"].to_dataset().isel(zone=0)
     largest = zones.nr_free.values[:, 9:] @ (1 << np.arange(zones.sizes["order"] - 9))
-    began = np.searchsorted(zones.elapsed.values, run["phases"]["start"].values[1], "right") - 1
+    began = np.searchsorted(zones.elapsed.values, run["phases"].to_dataset().start.values[1], "right") - 1
     index = float(unusable_index(run).sel(order=9).values[-1, 0])
     return int(zones.free_pages[-1]), index, int(largest[-1]), int(largest[began])
 
