@@ -117,7 +117,8 @@ EXERCISES = (
         code=(
             "sysctls = cl.Sysctls(compaction_proactiveness=20)  # your value\n"
             'machine = [cl.Zone("16 MiB", name="DMA32", sysctls=sysctls), cl.Zone("112 MiB", sysctls=sysctls)]\n'
-            "run = cl.simulate(machine, cl.workloads.punch(fill=0.85, demand=0, settle_s=60))\n"
+            "punch = cl.workloads.punch(fill=0.85, demand=0, settle_s=60)\n"
+            "run = cl.simulate(machine, punch, frames=0, keyframes=False)\n"
             'int((cl.metrics.compaction_runs(run).who == "proactive").sum())'
         ),
         judge=_judge_start,
