@@ -17,7 +17,8 @@ from .view import Between, Subject, View
 POINTS = 4000
 PARTS = 80
 MILLISECONDS = (
-    "return tick >= 1000 ? tick / 1000 + '\u00a0s' : tick >= 1 ? tick + '\u00a0ms' : +(tick * 1000).toPrecision(6) + '\u00a0µs'"
+    "return tick >= 1000 ? tick / 1000 + '\u00a0s' : tick >= 1 ? tick + '\u00a0ms' "
+    ": +(tick * 1000).toPrecision(6) + '\u00a0µs'"
 )
 DASHES = ("solid", "dashed", "dotted", "dotdash")
 
