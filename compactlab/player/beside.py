@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -18,7 +17,8 @@ from ..metrics.comparison import Side
 from ..metrics.source import find_zone, group, huge_page_order
 from ..schema import page_size
 from ..texts import _
-from .poster import FRAME_MS, FRAMES, SIZE, font, plain, rgb
+from .letters import font, lines, plain
+from .poster import FRAME_MS, FRAMES, SIZE, rgb
 
 _LEFT, _TOP, _RIGHT, _BOTTOM = 84, 96, 942, 284  # of the plot, in pixels
 _DASHES = ((1, 0), (10, 5), (3, 4), (6, 3), (16, 5), (2, 2))  # drawn and left out, in pixels
@@ -134,7 +134,7 @@ def _with_cursor(
     level = told["level"]
     draw.rectangle((0, 318, *SIZE), fill=colours[f"{level}_bg"])
     draw.rectangle((0, 318, 6, SIZE[1]), fill=colours[level])
-    for line, text in enumerate(textwrap.wrap(plain(told["text"]), 108)[:3]):
+    for line, text in enumerate(lines(plain(told["text"]), 108)[:3]):
         draw.text((18, 326 + 23 * line), text, colours["ink"], font(17))
     return image
 

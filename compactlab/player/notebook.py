@@ -13,6 +13,7 @@ from ..figures.aligned import zones_of
 from ..figures.story import is_story
 from ..metrics.comparison import sides_of
 from .beside import beside
+from .letters import drawable, is_drawable
 from .pack import Theme
 from .poster import poster
 from .report import Paged, Shown, page_of
@@ -53,7 +54,8 @@ def show(
     """
     page, scene = page_of(run, theme=theme, zone=zone, order=order, max_bytes=max_bytes)
     told = f"{scene.title}: {scene.note}" if scene.note else scene.title
-    picture = _film(run, zone, order, "dark" if theme == "dark" else "light")
+    with drawable():
+        picture = _film(run, zone, order, "dark" if theme == "dark" else "light")
     if picture is not None:
         film = {"image/png": b64encode(picture).decode(), "text/plain": told}
         publish_display_data(film, {"image/png": {"alt": told}})
@@ -63,7 +65,9 @@ def show(
 def _film(run: Shown | Paged, zone: str | None, order: int | None, theme: str) -> bytes | None:
     """Animated picture of a story, or of what has free lists, else None."""
     if isinstance(run, xr.Dataset):
-        return storyfilm(run, theme=theme) if is_story(run) else None
+        return (
+            storyfilm(run, theme=theme) if is_story(run) and is_drawable("".join(run.text.values)) else None
+        )
     if isinstance(run, xr.DataTree):
         return poster(run, zone=zone, order=order, theme=theme) if "zones" in run.children else None
     if isinstance(run, Paged):

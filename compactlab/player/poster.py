@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from .. import metrics, texts
 from ..figures.look import THEMES, order_groups
 from ..figures.timeline import WIDTH, seconds_of
 from ..figures.view import Subject, order_index, subject_of, zone_index
 from ..texts import _
+from .letters import font, lines, plain
 
 SIZE = (960, 400)
 FRAMES = 40
@@ -167,7 +167,7 @@ def _with_cursor(
     level = sentence["level"]
     draw.rectangle((0, 318, *SIZE), fill=colours[f"{level}_bg"])
     draw.rectangle((0, 318, 6, SIZE[1]), fill=colours[level])
-    for line, text in enumerate(textwrap.wrap(plain(sentence["text"]), 108)[:3]):
+    for line, text in enumerate(lines(plain(sentence["text"]), 108)[:3]):
         draw.text((18, 326 + 23 * line), text, colours["ink"], font(17))
     return image
 
@@ -192,18 +192,3 @@ def _palette(picture: _Picture, colours: dict[str, str]) -> Image.Image:
 def rgb(colour: str) -> tuple[int, ...]:
     """Channels of a colour such as #0f5c99, 0 to 255."""
     return tuple(int(colour[start : start + 2], 16) for start in (1, 3, 5))
-
-
-def font(size: int) -> ImageFont.FreeTypeFont:
-    """Give Pillow's own font in a size, in pixels."""
-    return ImageFont.load_default(size)  # type: ignore[return-value]
-
-
-def plain(text: str) -> str:
-    """Text in the signs that Pillow's own font has."""
-    return text.translate(_SIGNS)
-
-
-_SIGNS = str.maketrans(
-    {texts.NO_BREAK: " ", "\u202f": " ", "−": "-", "–": "-", "—": "-", "…": "...", "·": "-"}
-)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +13,8 @@ from ..figures.look import THEMES
 from ..figures.steps import HATCHES
 from ..figures.story import NO_CELL, Story, story_of
 from ..texts import _, count
-from .poster import SIZE, font, plain, rgb
+from .letters import font, lines, plain
+from .poster import SIZE, rgb
 
 FRAMES = 60
 MS = (220, 1300)
@@ -76,7 +76,7 @@ def _frame(story: Story, step: int, theme: str, colours: dict[str, str]) -> Imag
     draw.rectangle((0, 328, 6, SIZE[1]), fill=colours[level or "accent"])
     told = _("step {step} of {steps}").format(step=count(step + 1), steps=count(story.steps))
     draw.text((18, 334), plain(told), colours["ink2"], font(14))
-    for line, text in enumerate(textwrap.wrap(plain(story.texts[step]), 108)[:2]):
+    for line, text in enumerate(lines(plain(story.texts[step]), 108)[:2]):
         draw.text((18, 352 + 22 * line), text, colours["ink"], font(17))
     return image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,12 +12,15 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
 from ...figures.look import THEMES
+from ...texts import language
+from ..letters import columns, drawable, font_file
 
 DPI = 100
 KEY_LINE = 20
@@ -34,10 +38,20 @@ _STYLE = {
 @contextlib.contextmanager
 def own_style() -> Iterator[None]:
     """Draw as we do, whatever style the user has set."""
-    with mpl.rc_context():
+    with drawable(), mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)  # type: ignore[arg-type]  # stubs know each name's own type only
+        file = font_file(language())
+        if file is not None:
+            mpl.rcParams["font.family"] = [_STYLE["font.family"], _family(file[0])]
         yield
+
+
+@functools.cache
+def _family(path: str) -> str:
+    """Make the font of a file known to matplotlib; its name."""
+    fontManager.addfont(path)
+    return FontProperties(fname=path).get_name()
 
 
 def points(pixels: float) -> float:
@@ -144,8 +158,8 @@ class Sheet:
 
 
 def text_width(text: str, size: float = 14) -> float:
-    """Width of a text in pixels, roughly; never too little for Latin letters."""
-    return 0.62 * size * len(text)
+    """Width of a text in pixels, roughly; never too little."""
+    return 0.62 * size * columns(text)
 
 
 def formatted(axes: Axes, write: Callable[[float], str], across: bool = False) -> None:

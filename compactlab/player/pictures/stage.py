@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,6 +16,7 @@ from ...figures.frames import frames
 from ...figures.timeline import WIDTH, label, seconds_of
 from ...figures.view import Subject, order_index, subject_of, zone_index
 from ...texts import _
+from ..letters import lines as wrapped
 from .sheet import Sheet, points, text_width
 
 BINS = 2000
@@ -169,7 +169,7 @@ class VerdictBar:
         self._ground.set_facecolor(colour(f"{told['level']}_bg"))
         self._edge.set_facecolor(colour(told["level"]))
         self._icon.set(text=ICONS[told["level"]], color=colour(told["level"]))
-        lines = textwrap.wrap(told["text"], self._letters)
+        lines = wrapped(told["text"], self._letters)
         more = " …" if len(lines) > 2 else ""
         self._text.set_text("\n".join(lines[:2]) + more)
 
