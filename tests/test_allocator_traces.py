@@ -261,21 +261,28 @@ ROWS = [
 
 
 def test_read__objects_instead_of_addresses(tmp_path):
-    trace = traces.read(log_file(tmp_path, ROWS))
+    with pytest.warns(ReadWarning, match=r"trace\.bin: 1 frees of objects whose allocation was not recorded"):
+        trace = traces.read(log_file(tmp_path, ROWS))
     assert trace.op.values.tolist() == [0, 0, 0, 1, 1, 1]
     assert trace.object.values.tolist() == [0, 1, 2, 0, -1, 1]
     assert trace["size"].values.tolist() == [40, 200_000, 100, 0, 0, 0]
     assert trace.place.values.tolist() == [16, -1, 80, 0, 0, 0]
     assert trace.granted.values.tolist() == [56, 204_784, 104, 0, 0, 0]
     assert (trace["at"].values.tolist(), trace.obtained.values.tolist()) == ([1], [132_000])
-    assert "problems" not in trace.attrs
+    assert len(trace.attrs["problems"]) == 1
+    assert "problems" not in traces.read(log_file(tmp_path, ROWS[:4])).attrs
 
 
 def test_read__cut_off_inside_a_record_is_said(tmp_path):
-    with pytest.warns(ReadWarning, match=r"trace\.bin: cut off inside record 6, whose 13 bytes are left out"):
-        trace = traces.read(log_file(tmp_path, ROWS, b"\1" * 13))
-    assert trace.sizes["request"] == 6
-    assert "cut off" in trace.attrs["problems"][0]
+    with pytest.warns(ReadWarning, match=r"trace\.bin: cut off inside record 5, whose 13 bytes are left out"):
+        trace = traces.read(log_file(tmp_path, [*ROWS[:4], *ROWS[5:]], b"\1" * 13))
+    assert trace.sizes["request"] == 5
+    assert (
+        replay(trace, "buddy").attrs["problems"]
+        == compare(trace).attrs["problems"]
+        == trace.attrs["problems"]
+    )
+    assert "cut off inside record 5" in str(story(trace, "buddy").text.values[-1])
 
 
 @pytest.mark.parametrize(

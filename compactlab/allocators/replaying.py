@@ -180,7 +180,11 @@ def labelled(trace: xr.Dataset, rules: Rules, out: np.ndarray) -> xr.Dataset:
     }
     told = xr.Dataset(
         {name: ("request", values, _attrs(name, unit)) for name, values in columns.items()},
-        attrs={"name": trace.attrs["name"], "unit": unit, "outcomes": list(OUTCOMES), **asdict(rules)},
+        attrs={
+            **{name: trace.attrs[name] for name in ("name", "unit", "problems") if name in trace.attrs},
+            "outcomes": list(OUTCOMES),
+            **asdict(rules),
+        },
     )
     return told.assign(op=trace.op, size=trace["size"])
 

@@ -80,11 +80,16 @@ def story(
     kind, mark, replayed = zip(*painted, strict=True)
     told = _Told(trace, chosen, replayed, of_object(trace, trace["size"].values))
     measures = {name: _measure(name, replayed, moments, trace.attrs["unit"]) for name in _MEASURES}
+    text = [_sentence(told, *pair) for pair in pairwise([-1, *moments])]
+    if "problems" in trace.attrs:
+        text[-1] += " " + _("Problems of the recording: {problems}.").format(
+            problems="; ".join(trace.attrs["problems"])
+        )
     return xr.Dataset(
         {
             "kind": (("step", "row", "cell"), np.stack(kind, 1)),
             "mark": (("step", "row"), np.stack(mark, 1)),
-            "text": ("step", [_sentence(told, *pair) for pair in pairwise([-1, *moments])]),
+            "text": ("step", text),
             "level": ("step", [told.level(*pair) for pair in pairwise([-1, *moments])]),
             **measures,
         },

@@ -42,8 +42,8 @@ def table(told: xr.Dataset) -> Any:
     page = _PAGE[told.attrs["unit"]]
     columns = {
         _("refused"): [_refused(one) for one in each],
-        _("steps to allocate"): [significant(float(one.steps_to_allocate)) for one in each],
-        _("to free"): [significant(float(one.steps_to_free)) for one in each],
+        _("steps to allocate"): [_steps(one.steps_to_allocate) for one in each],
+        _("to free"): [_steps(one.steps_to_free) for one in each],
         _("most"): [count(int(one.most_steps)) for one in each],
         _("external"): [share(float(one.mean_external)) for one in each],
         _("internal"): [share(float(one.mean_internal)) for one in each],
@@ -54,6 +54,10 @@ def table(told: xr.Dataset) -> Any:
     }
     shown = xr.Dataset({name: ("policy", texts) for name, texts in columns.items()}, {"policy": told.policy})
     return shown.to_dataframe()
+
+
+def _steps(mean: xr.DataArray) -> str:
+    return count(float(mean)) if mean >= 1000 else significant(float(mean))
 
 
 def _refused(one: xr.Dataset) -> str:

@@ -68,8 +68,8 @@ def read(path: str | Path, name: str = "") -> xr.Dataset:
         mapped by itself; `at` (look), how many requests had been made when glibc's books were looked at;
         `obtained`, `mapped` and `in_use` (look), bytes that glibc had from the kernel, of these mapped for
         single objects, and in use by the program.
-        Frees of objects whose allocation was not recorded keep object -1. Where the file was cut off inside
-        a record, that is left out, a ReadWarning says so, and `attrs["problems"]` too.
+        Frees of objects whose allocation was not recorded are kept, as of object -1. Where the file was cut
+        off inside a record, that is left out. A ReadWarning says either, and `attrs["problems"]` too.
 
     Raises
     ------
@@ -88,11 +88,14 @@ def read(path: str | Path, name: str = "") -> xr.Dataset:
             f"{path.name}, record {at}", found, "1 to 4", "Record with malloc_trace.c, as dataset.json says"
         )
     trace = _trace(_requests(records), name or path.name, f"Recorded in {path.name}.")
+    problems = []
+    if unknown := int((trace.object == UNKNOWN).sum()):
+        problems.append(f"{path.name}: {unknown} frees of objects whose allocation was not recorded")
     if cut:
-        problem = f"{path.name}: cut off inside record {len(records)}, whose {cut} bytes are left out"
-        trace.attrs["problems"] = [problem]
+        problems.append(f"{path.name}: cut off inside record {len(records)}, whose {cut} bytes are left out")
+    for problem in problems:
         warnings.warn(problem, ReadWarning, stacklevel=2)
-    return trace
+    return trace.assign_attrs(problems=problems) if problems else trace
 
 
 def _requests(records: np.ndarray) -> dict[str, np.ndarray]:
