@@ -159,12 +159,14 @@ function drawQuiz(host, data, answers, changed) {
     return [group, () => order];
   }
 
-  host.setAttribute('data-lm-suppress-shortcuts', 'true');      // JupyterLab leaves the keys to the quiz
+  // What is typed in the quiz is for the quiz: in JupyterLab letters and arrow keys are commands too.
   const listener = (event) => {
     const target = event.composedPath()[0];
-    if (event.ctrlKey || event.metaKey || event.altKey || target.tagName === 'SELECT' || target.type === 'text') return;
+    if (event.ctrlKey || event.metaKey) return;
+    event.stopPropagation();
+    if (event.altKey || target.tagName === 'SELECT' || target.type === 'text') return;
     const act = {n: () => { if (!overview) go(at + 1); }, p: () => { if (!overview) go(at - 1); }, o: () => show(!overview)}[event.key];
-    if (act) { act(); event.preventDefault(); event.stopPropagation(); }
+    if (act) { act(); event.preventDefault(); }
   };
   const area = document.getElementById('compactlab-quiz') ? document : host;   // a page that is nothing but this quiz listens everywhere
   area.addEventListener('keydown', listener);
