@@ -10,6 +10,7 @@ import gettext
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -108,6 +109,15 @@ def translated(texts: Iterable[str]) -> dict[str, str]:
     return {text: _(text) for text in texts}
 
 
+def columns(text: str) -> int:
+    """Width of a text in Latin letters: a Chinese one is as wide as two.
+
+    >>> columns("order 9"), columns("内存")
+    (7, 4)
+    """
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
 def count(value: float) -> str:
     """Whole number with no-break thousands.
 
@@ -144,7 +154,7 @@ def memory(pages: float, page_size: int | None) -> str:
     '300 pages'
     """
     if page_size is None:
-        return f"{count(pages)}{NO_BREAK}{_('page') if pages == 1 else _('pages')}"
+        return count(pages) + NO_BREAK + (_("page") if pages == 1 else _("pages"))
     size = pages * page_size
     for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >= 1 << shift:

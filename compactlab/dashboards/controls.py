@@ -148,6 +148,10 @@ def _words(accepted: Range, most: int | None = None) -> str:
     return str(accepted)
 
 
+def _heading(text: str) -> ipywidgets.HTML:
+    return ipywidgets.HTML(f"<h4>{html.escape(text)}</h4>")
+
+
 def _grid(children: Sequence[ipywidgets.Widget], least: int) -> ipywidgets.GridBox:
     """As many columns as fit."""
     return ipywidgets.GridBox(
@@ -360,16 +364,16 @@ class Form(ipywidgets.VBox):
     def _rows(self) -> list[ipywidgets.Widget]:
         return [
             ipywidgets.HTML(STYLE, layout=ipywidgets.Layout(display="none")),
-            ipywidgets.HTML(f"<h4>{_('Zone')}</h4>"),
+            _heading(_("Zone")),
             _grid([self.source, self.size, self.start, self.kernel], 250),
-            ipywidgets.HTML(f"<h4>{_('Compaction')}</h4>"),
+            _heading(_("Compaction")),
             _grid([self.trigger, self.demand.choice], 250),
             self._about,
             self.demand,
             self._at_once,
-            ipywidgets.HTML(f"<h4>{_('Settings')} (/proc/sys/vm)</h4>"),
+            _heading(_("Settings") + " (/proc/sys/vm)"),
             self.settings,
-            ipywidgets.HTML(f"<h4>{_('Kept of the run')}</h4>"),
+            _heading(_("Kept of the run")),
             _grid([self.frames, self.seed, self.keyframes], 280),
             self._estimate,
         ]

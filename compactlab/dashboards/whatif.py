@@ -109,7 +109,7 @@ class WhatIf(ipywidgets.VBox):
             [
                 ipywidgets.HTML(STYLE, layout=ipywidgets.Layout(display="none")),
                 ipywidgets.HBox([self.recording, self.demand, self.seeds], layout=row),
-                ipywidgets.HTML(f"<h4>{_('What is changed')}</h4>"),
+                ipywidgets.HTML("<h4>" + html.escape(_("What is changed")) + "</h4>"),
                 ipywidgets.HBox([self.kernel, self.policy], layout=row),
                 self.settings,
                 self._about,
@@ -184,7 +184,8 @@ def _table(told: Prediction) -> str:
     """Sentences of the answer: where the error comes from, then one a quantity."""
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in told.sentences)
     source = html.escape(told.known.source[:1].upper() + told.known.source[1:] + ".")
+    label = html.escape(_("Answer"))
     return (
-        f'<div class="compactlab-said" role="region" aria-label="{html.escape(_("Answer"))}">{source}'
+        f'<div class="compactlab-said" role="region" aria-label="{label}">{source}'
         f'<ul style="margin: 2px 0; line-height: 20px">{items}</ul></div>'
     )

@@ -405,7 +405,7 @@ def _controls(
         "axis": Select(value="elapsed", options=axis_options, width=162, name="axis", **look),
         "show_numbers": Toggle(label=_("Numbers"), width=92, name="show numbers", **pressed),
         "show_table": Toggle(label=_("Table"), width=72, name="show table", **pressed),
-        "play": Toggle(label=f"▶ {_('Play')}", button_type="primary", width=96, name="play", **look),
+        "play": Toggle(label="▶ " + _("Play"), button_type="primary", width=96, name="play", **look),
         "back": Button(label="◀|", width=42, name="back", **look),
         "forward": Button(label="|▶", width=42, name="forward", **look),
         "speed": Select(value="15", options=speeds, width=92, name="speed", **look),

@@ -179,7 +179,7 @@ def explorer(
     }  # fmt: skip
     start = CustomJS(args=arguments, code=_code(views))
     root.tags = [start]  # what only the script knows belongs to the document too
-    document = Document(title=f"{run.attrs.get('name', _('recording'))} · compactlab")
+    document = Document(title=str(run.attrs.get("name", _("recording"))) + " · compactlab")
     document.add_root(root)
     document.js_on_event(DocumentReady, start)
 
@@ -289,7 +289,7 @@ def _controls(subject: Subject, zone: int, order: int) -> dict[str, Any]:
         "zone": Select(value=str(zone), options=zones, width=_width(zones), visible=len(zones) > 0, name="zone", **look),
         "order": Select(value=str(order), options=orders, width=_width(orders), visible=asks, name="order", **look),
         "axis": Select(value=axes[0][0], options=axes, width=146, visible=len(axes) > 1, name="axis", **look),
-        "play": Toggle(label=f"▶ {_('Play')}", button_type="primary", width=92, name="play", **look),
+        "play": Toggle(label="▶ " + _("Play"), button_type="primary", width=92, name="play", **look),
         "back": Button(label="◀|", width=36, name="back", **look),
         "forward": Button(label="|▶", width=36, name="forward", **look),
         "jump": Button(label="▶▶|", width=44, name="jump", **look),
@@ -303,7 +303,7 @@ def _controls(subject: Subject, zone: int, order: int) -> dict[str, Any]:
 
 def _width(options: list[tuple[str, str]]) -> int:
     """Width of a picker whose longest label fits, in pixels."""
-    return 50 + 8 * max((len(label) for _value, label in options), default=0)
+    return 50 + 8 * max((texts.columns(label) for _value, label in options), default=0)
 
 
 def _zone_title(subject: Subject, zone: str) -> str:

@@ -156,7 +156,7 @@ def _table(score: xr.Dataset) -> str:
     """Key of the figures, and what both sides did, in numbers."""
     ring = '<span class="s" style="border:2px solid var(--cl-ink);border-radius:50%"></span>'
     dot = '<span class="s" style="width:9px;height:9px;border:0;border-radius:50%;background:var(--cl-accent)"></span>'
-    head = _cells("", f"{dot}{_('predicted')}", f"{ring}{_('recorded')}", _("error"), tag="th")
+    head = _cells("", dot + _("predicted"), ring + _("recorded"), _("error"), tag="th")
     rows = [head, *(_work_row(score, name, _(label)) for name, label in _WORK.items())]
     ended = (html.escape(str(score[f"status_{side}"].values)) or "?" for side in _SIDES)
     rows.append(_cells(_("ended"), *ended, ""))

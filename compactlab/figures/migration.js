@@ -74,7 +74,7 @@
     html += `<h3 style="padding-top:9px">${text('Cost of one page by its mappings')}</h3><table class=n style="line-height:18px;width:calc(100% - 14px)"><tbody>` + list.map((v) => {
       const cost = onePage(v) + share(k), here = v === n;
       return `<tr${here ? ` style="background:${ctx.colour('panel')};font-weight:650"` : ''}><th scope=row style="width:44px;padding:0 8px 0 4px">${ctx.count(v)}</th><td style="width:66px">${ns(cost)}</td><td style="text-align:left;padding:0"><span style="display:inline-block;height:10px;width:${(cost / most * 100).toFixed(1)}%;background:${ctx.colour(here ? 'migrate' : 'used')};vertical-align:0"></span></td></tr>`;
-    }).join('') + `</tbody></table><div class=m style="padding-top:2px">${text('{costs}; with {time} of its batch.', {costs: text({default: 'Costs fitted to recordings of a virtual machine (the default)', run: "This run's own costs", fitted: "This run's own costs, fitted"}[m.origin]), time: ns(share(k))})} ${m.assumed ? text('What a further mapping costs was not measured.') : ''}</div>`;
+    }).join('') + `</tbody></table><div class=m style="padding-top:2px">${text('{costs}; with {time} of its batch.', {costs: text({default: 'Costs fitted to recordings of a virtual machine (the default)', run: "This run's own costs", fitted: "This run's own costs, fitted"}[m.origin]), time: ns(share(k))})}</div>`;
     const so = new Array(m.codes.length).fill(0);
     for (let j = 0; j < R.t.length && R.t[j] <= ctx.t + 2e-9; j++) so[R.reason[j]] += R.pages[j];
     const told = so.map((pages, code) => [pages, m.codes[code]]).filter(([pages]) => pages).sort((a, b) => b[0] - a[0]);

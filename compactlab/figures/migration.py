@@ -56,7 +56,6 @@ _WORDS = (
     N_("pages looked at for them"), N_("Pause the steps"), N_("PFN"), N_("Play the steps"),
     N_("Refused so far"), N_("targets found"), N_("the page with most mappings"), N_("This batch"),
     N_("This run's own costs"), N_("This run's own costs, fitted"), N_("took"),
-    N_("What a further mapping costs was not measured."),
     N_("which page it was is inferred from trace and page map"), N_("which page it was is not recorded"), N_("who"),
     N_("who touches it waits"), N_("zone"),
     N_("Batch {at} of {all}"), N_("every {count}. batch is shown"), N_("folio of {count} pages"), N_("from PFN"),
@@ -85,7 +84,6 @@ def migration(subject: Subject) -> View | Missing:
     models = {
         "told": told, "refused": refused, "blocks": blocks, "words": translated(_WORDS), "steps": [[_(name), _(what)] for name, what in _STEPS],
         "reasons": {name: _(reason) for name, reason in REASONS.items()}, "codes": [*REFUSALS, ""], "costs": {name: getattr(costs, name) for name in COSTS}, "origin": origin,
-        "assumed": costs.migrate_mapping == CostModel.migrate_mapping,
         "every": every, "inferred": moved is not None and moved.attrs["from"] == "trace",
         "names": sorted({str(zone) for zone in found["zone"].values}), "roles": sorted({_who(role) for role in found["role"].values}),
     }  # fmt: skip

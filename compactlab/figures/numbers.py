@@ -61,7 +61,8 @@ def numbers_table(compared: xr.Dataset) -> str:
     ]
     if equal:
         told = ", ".join(html.escape(_value(compared, name, 0, labelled=True)) for name in equal)
-        parts.append(f'<div style="margin-top:8px;line-height:19px"><b>{_("Equal on all sides")}:</b> {told}.</div>')  # fmt: skip
+        head = _("Equal on all sides")
+        parts.append(f'<div style="margin-top:8px;line-height:19px"><b>{head}:</b> {told}.</div>')
     told = _("P(higher): probability that a run of the side has a higher value than one of {first}, ties counted half (Mann-Whitney). Intervals: bootstrap, BCa where defined, else percentile.")  # fmt: skip
     parts.append(f'<div class="m" style="margin-top:8px;line-height:18px">{told.format(first=first)}</div>')
     return "".join(parts)
@@ -139,7 +140,7 @@ def _in_words(one: xr.Dataset, at: int, prediction: bool) -> str:
         return _(_JUDGED[judged])
     lower = float(one.difference.values[at]) < 0
     way = "" if prediction else _(_WAYS.get(str(one.verdict.values[at]), ""))
-    told = f"{'▼' if lower else '▲'} {_('lower') if lower else _('higher')}"
+    told = "▼ " + _("lower") if lower else "▲ " + _("higher")
     bold = f"{told}, <b>{way}</b>" if way else told
     return f"{bold} ({_(_JUDGED['single'])})" if judged == "single" else bold
 

@@ -324,7 +324,7 @@ def _places(across: np.ndarray, upward: np.ndarray, names: list[str]) -> np.ndar
     ]  # fmt: skip
     places = np.zeros((len(names), 2))
     for at in np.argsort(x[:, 1], kind="stable"):
-        wide = 7.6 * len(names[at])
+        wide = 7.6 * texts.columns(names[at])
         steps = [
             (dx, dy) for dy in (-2.0, -20.0, 18.0, -38.0, -56.0) for dx in (12.0, -12.0 - wide, -wide / 2)
         ]
@@ -441,11 +441,11 @@ def _controls(told: xr.Dataset, names: list[str], opened: int) -> dict[str, Any]
         (str(k), f"{SIGNS[str(told.kind.values[k])]} {in_words(name)}") for k, name in enumerate(names)
     ]
     speeds = [("60", _("in 60 s")), ("24", _("in 24 s")), ("12", _("in 12 s")), ("6", _("in 6 s"))]
-    wide = 60 + 8 * max(len(label) for _value, label in options)
+    wide = 60 + 8 * max(texts.columns(label) for _value, label in options)
     return {
         "policy": Select(value=str(opened), options=options, width=wide, name="policy", **look),
         "show_table": Toggle(label=_("Table"), width=72, name="show table", **{**look, "stylesheets": [WIDGETS, _PRESSED]}),
-        "play": Toggle(label=f"▶ {_('Play')}", button_type="primary", width=96, name="play", **look),
+        "play": Toggle(label="▶ " + _("Play"), button_type="primary", width=96, name="play", **look),
         "back": Button(label="◀|", width=42, name="back", **look),
         "forward": Button(label="|▶", width=42, name="forward", **look),
         "speed": Select(value="12", options=speeds, width=92, name="speed", **look),
@@ -479,19 +479,23 @@ def _grid(panels: list[dict[str, Any]], trade: figure, windows: figure | None) -
         sizing_mode="stretch_both", spacing=(3, 0),
     )  # fmt: skip
     right = [
-        words(f"<h3>{_('What each policy costs and leaves')}</h3><span class=m>{_('mark: median; lines: 95 % interval')}</span>", height=38, sizing_mode="stretch_width"),
+        _caption(_("What each policy costs and leaves"), _("mark: median; lines: 95 % interval")),
         trade,
-    ]  # fmt: skip
+    ]
     if windows is not None:
         key = _(
             "● as good as the best &ensp; ○ worse &ensp; <span style='color:var(--cl-fallback)'>╌╌</span> never; bands: intervals"
         )
-        right += [words(f"<h3>{_('Stalls a day if compacted once, by the hour')}</h3><span class=m>{key}</span>", height=38, sizing_mode="stretch_width"), windows]  # fmt: skip
+        right += [_caption(_("Stalls a day if compacted once, by the hour"), key), windows]
     return row(
         column(day, sizing_mode="stretch_both", margin=(0, 14, 0, 0), styles={"flex": "1.35 1 0"}),
         column(*right, sizing_mode="stretch_both", styles={"flex": "1 1 0"}),
         sizing_mode="stretch_both", name="pictures",
     )  # fmt: skip
+
+
+def _caption(title: str, key: str) -> Div:
+    return words(f"<h3>{title}</h3><span class=m>{key}</span>", height=38, sizing_mode="stretch_width")
 
 
 def _page(
@@ -545,10 +549,13 @@ def _tables(told: xr.Dataset) -> str:
         line(clock(float(hour)), texts.share(float(load)), *("–" if np.isnan(each) else texts.significant(float(each)) for each in mean[at]))
         for at, (hour, load) in enumerate(zip(told.hour.values, told.relative_load.values, strict=True))
     ]  # fmt: skip
+    of_policies = _("Policies: median of the days, and its 95 % interval")
+    of_hours = _("Stalls of each hour: mean of the days")
+    policy, hour, load = _("policy"), _("hour"), _("load")
     style = 'class="n" style="border-spacing:0;line-height:19px;white-space:nowrap"'
     return (
-        f"<h3>{_('Policies: median of the days, and its 95 % interval')}</h3><table {style}>{line(_('policy'), *heads, tag='th')}{''.join(rows)}</table>"
-        f"<h3>{_('Stalls of each hour: mean of the days')}</h3><table {style}>{line(_('hour'), _('load'), *map(html.escape, names), tag='th')}{''.join(hourly)}</table>"
+        f"<h3>{of_policies}</h3><table {style}>{line(policy, *heads, tag='th')}{''.join(rows)}</table>"
+        f"<h3>{of_hours}</h3><table {style}>{line(hour, load, *map(html.escape, names), tag='th')}{''.join(hourly)}</table>"
     )
 
 

@@ -57,10 +57,11 @@ def rows_sheet(
 
 def missing(lack: Missing) -> LayoutDOM:
     """Say what a recording lacks, and how to record it, where the view would stand."""
+    lacking, advice = html.escape(_("Not in this recording")), html.escape(_("To record it"))
     told = (
         f'<div style="padding:6px 12px;border-left:4px solid var(--cl-rule);line-height:19px">'
-        f"<b>{html.escape(_('Not in this recording'))}: {html.escape(lack.what)}.</b> "
-        f'<span class="m">{html.escape(_("To record it"))}: {html.escape(lack.how)}.</span></div>'
+        f"<b>{lacking}: {html.escape(lack.what)}.</b> "
+        f'<span class="m">{advice}: {html.escape(lack.how)}.</span></div>'
     )
     return words(told, sizing_mode="stretch_width")
 

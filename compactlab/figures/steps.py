@@ -178,7 +178,7 @@ def _controls(story: Story) -> dict[str, Any]:
     measures = [(str(k), _label(measure)) for k, measure in enumerate(story.measures)]
     return {
         "measure": Select(value="0", options=measures, visible=len(measures) > 1, name="measure", width=GUTTER - 20, **look) if measures else None,
-        "play": Toggle(label=f"▶ {_('Play')}", button_type="primary", width=96, name="play", **look),
+        "play": Toggle(label="▶ " + _("Play"), button_type="primary", width=96, name="play", **look),
         "back": Button(label="◀|", width=42, name="back", **look),
         "forward": Button(label="|▶", width=42, name="forward", **look),
         "speed": Select(value=str(speed), options=speeds, width=104, name="speed", **look),

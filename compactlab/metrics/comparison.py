@@ -482,7 +482,7 @@ def relative(change: float) -> str:
     if math.isnan(change):
         return ""
     if change >= 2:
-        return f"{change + 1:.2g}{texts.NO_BREAK}{_('times')}"
+        return f"{change + 1:.2g}{texts.NO_BREAK}" + _("times")
     sign, size = "±" if change == 0 else "+" if change > 0 else "−", abs(change) * 100
     if 0 < size < 0.005:
         return f"{sign}<{texts.NO_BREAK}0.01{texts.NO_BREAK}%"
@@ -524,7 +524,7 @@ def _side_text(compared: xr.Dataset, at: int, identical: bool) -> str:
         )
     phrases = [_difference_text(compared, at, name) for name in chosen]
     text = _("{side} against {first}: {differences}").format(
-        side=side, first=first, differences=", ".join(phrases)
+        side=side, first=first, differences=_(", ").join(phrases)
     )
     if unsure:
         text += _(" (in {count} of {all} quantities no difference can be told from {runs})").format(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import textwrap
-import unicodedata
 from collections.abc import Iterator
 
 from PIL import ImageFont
 
-from ..texts import NO_BREAK, language
+from ..texts import NO_BREAK, columns, language
 
 _FILES = {
     "zh": (
@@ -79,15 +78,6 @@ def plain(text: str) -> str:
     return text.translate(_SIGNS) if font_file(language()) is None else text
 
 
-def columns(text: str) -> int:
-    """Width of a text in Latin letters: a Chinese one is as wide as two.
-
-    >>> columns("order 9"), columns("内存")
-    (7, 4)
-    """
-    return sum(2 if _is_wide(letter) else 1 for letter in text)
-
-
 def lines(text: str, width: int) -> list[str]:
     """Break a text into lines of at most so many columns: at spaces, and between Chinese letters anywhere.
 
@@ -122,4 +112,4 @@ def _pieces(text: str) -> list[str]:
 
 
 def _is_wide(letter: str) -> bool:
-    return unicodedata.east_asian_width(letter) in "WF"
+    return columns(letter) == 2

@@ -138,7 +138,7 @@ class Number(_Kind):
         """
         number = _written(value)
         if self.unit == "order":
-            return f"{_('order')}{texts.NO_BREAK}{number}"
+            return _("order") + texts.NO_BREAK + number
         unit = _(_ONE.get(self.unit, self.unit)) if value == 1 else _(self.unit)
         return f"{number}{texts.NO_BREAK}{unit}" if unit else number
 

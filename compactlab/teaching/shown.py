@@ -112,11 +112,14 @@ class Outcome:
             f'<p><span class="cl-mark">{_MARKS[level]} {html.escape(self.heading)}</span> {_inline(self.text)}</p>'
         ]
         if self.asked:
-            parts.append(f"<p>{_inline(_('Asked for: {asked}').format(asked=self.asked))}</p>")
+            asked = _("Asked for: {asked}").format(asked=self.asked)
+            parts.append(f"<p>{_inline(asked)}</p>")
         if self.hint:
-            parts.append(f"<p>{_inline(_('Hint: {hint}').format(hint=self.hint))}</p>")
+            hint = _("Hint: {hint}").format(hint=self.hint)
+            parts.append(f"<p>{_inline(hint)}</p>")
         if self.code:
-            parts.append(f"<p>{html.escape(_('See for yourself:'))}</p><pre>{html.escape(self.code)}</pre>")
+            head = html.escape(_("See for yourself:"))
+            parts.append(f"<p>{head}</p><pre>{html.escape(self.code)}</pre>")
         return _box(level, parts)
 
 

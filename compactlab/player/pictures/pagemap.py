@@ -172,7 +172,7 @@ def pagemap(sheet: Sheet, stage: Stage, top: float) -> np.ndarray | Missing:
         facts[0].set_text(_("{count} pages moved").format(count=texts.count(moved)) + "*" * inferred)
         step = _("step {at} of {steps}").format(at=texts.count(found.at + 1), steps=texts.count(steps))
         facts[1].set_text(f"{stage.memory(moved)} · {step}")
-        facts[2].set_text(f"* {_('which pages: inferred')}" if inferred else "")
+        facts[2].set_text("* " + _("which pages: inferred") if inferred else "")
         bars(seconds)
 
     sheet.moves(*facts, *counts)
@@ -206,7 +206,7 @@ def _draw_map(sheet: Sheet, found: Map, axes: Axes, palette: list[str]) -> None:
 
 def _draw_scanners(sheet: Sheet, found: Map, axes: Axes) -> None:
     """Lines across the map, and their names beside it."""
-    names = (("migrate", "-", f"▼ {_('migrate scanner')}"), ("scan_free", "--", f"▲ {_('free scanner')}"))
+    names = (("migrate", "-", "▼ " + _("migrate scanner")), ("scan_free", "--", "▲ " + _("free scanner")))
     drawn = [
         (
             axes.axhline(0, color=sheet.colour("bg"), linewidth=5, clip_on=False),

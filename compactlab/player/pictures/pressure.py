@@ -143,7 +143,7 @@ def score(sheet: Sheet, stage: Stage) -> Panel | Missing:
         sheet.line(_("this zone"), "scan_free", linestyle=STYLES["dashed"], linewidth=2),
         sheet.patch(_("proactive compaction starts"), "migrate"),
     ]
-    assumed = f" ({_('assumed: the default')})" if marks["assumed"] else ""
+    assumed = " (" + _("assumed: the default") + ")" if marks["assumed"] else ""
     title = _("Proactive score, 0 to 100; proactiveness {value}").format(value=marks["proactiveness"])
     return Panel(title + assumed, 1.1, draw, handles)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,15 +13,15 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
 from ...figures.look import THEMES
-from ...texts import language
-from ..letters import columns, drawable, font_file
+from ...texts import columns, language
+from ..letters import drawable, font_file
 
 DPI = 100
 KEY_LINE = 20
@@ -51,7 +52,11 @@ def own_style() -> Iterator[None]:
 def _family(path: str) -> str:
     """Make the font of a file known to matplotlib; its name."""
     fontManager.addfont(path)
-    return FontProperties(fname=path).get_name()
+    plain = fontManager.ttflist[-1]
+    fontManager.ttflist.append(
+        dataclasses.replace(plain, weight="bold")
+    )  # else it complains that there is none
+    return plain.name
 
 
 def points(pixels: float) -> float:
