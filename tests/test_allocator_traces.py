@@ -306,7 +306,17 @@ def test_shim__records_a_program(tmp_path):
     library, log = tmp_path / "malloc_trace.so", tmp_path / "trace.bin"
     command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", source, "-o", library]
     subprocess.run(command, check=True)
-    program = "kept = [bytes(5000 + n) for n in range(700)]; del kept[::2]; print(len(kept))"
+    program = """
+import os, sys
+kept = [bytes(5000 + n) for n in range(700)]
+del kept[::2]
+child = os.fork()
+if not child:
+    other = [bytes(90_000 + n) for n in range(50)]
+    sys.exit()
+os.waitpid(child, 0)
+print(len(kept))
+"""
     environment = {
         **os.environ,
         "PYTHONMALLOC": "malloc",
@@ -324,6 +334,7 @@ def test_shim__records_a_program(tmp_path):
     trace = traces.read(log)
     asked = trace["size"].values
     assert all((asked == 5000 + 33 + n).any() for n in range(700))  # an object's head, and a zero behind it
+    assert not np.isin(asked, 90_033 + np.arange(50)).any()  # the child's
     assert int((trace.object == -1).sum()) == 0
     assert (trace.obtained.values > 0).all()
     assert (replay(trace, "best fit").outcome.values == 0).all()

@@ -327,3 +327,19 @@ def test_replay__too_much_memory_is_refused_before_it_is_taken():
 def test_public_names__are_reached_from_the_package():
     assert cl.allocators.POLICIES == POLICIES
     assert len(POLICIES) == 7
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "told"),
+    [
+        (traces.written(", ".join(f"x{n} 1" for n in range(9))), "out_of_range", "9 requests; at most 8"),
+        (traces.written("a 1", unit="page"), "wrong_unit", "in bytes"),
+        (traces.written("a 1").drop_vars("op"), "nonsense", "no trace"),
+        ("a 53, b 1", "wrong_type", "traces.written"),
+        (traces.written("a 53, b 1, free a, x 46, y 53"), "wrong_value", "the other way round"),
+        (traces.written("a 60, b 60"), "wrong_value", "but first fit refuses request 2"),
+    ],
+)
+def test_exercise__tells_what_is_wrong_with_a_trace(answer, kind, told):
+    outcome = cl.teaching.check("best-fit-fails", answer)
+    assert (outcome.kind, told in outcome.text) == (kind, True), outcome.text

@@ -5,7 +5,8 @@
 
    The file is a row of records of five 64-bit numbers: what, address, size, usable size, old address.
    Only the first process writes, not those it starts. Every 64 requests glibc's own books are noted.
-   A record comes after the call it tells of; one lock around both keeps them in order. */
+   A record comes after the call it tells of, that of a free before it; one lock around both keeps them in
+   order. valloc and pvalloc are not looked at. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -67,7 +68,18 @@ static void note(uint64_t what, void *address, size_t size, void *old) {
     }
 }
 
+static void before_fork(void) { pthread_mutex_lock(&lock); }
+
+static void in_parent(void) { pthread_mutex_unlock(&lock); }
+
+static void in_child(void) {
+    file = -1;
+    kept = 0;
+    pthread_mutex_unlock(&lock);
+}
+
 __attribute__((constructor)) static void begin(void) {
+    pthread_atfork(before_fork, in_parent, in_child);
     const char *name = getenv("MALLOC_TRACE");
     if (name != NULL)
         file = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -135,6 +147,15 @@ void *realloc(void *old, size_t size) {
         note(FREE, old, 0, NULL);
     pthread_mutex_unlock(&lock);
     return block;
+}
+
+void *reallocarray(void *old, size_t count, size_t each) {
+    size_t size;
+    if (__builtin_mul_overflow(count, each, &size)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(old, size);
 }
 
 void *memalign(size_t alignment, size_t size) {
