@@ -390,3 +390,25 @@ def test_story__is_shown(tmp_path):
     page = tmp_path / "story.html"
     cl.render(story(trace, size=trace.attrs["arena"]), page)
     assert page.stat().st_size > 100_000
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "told"),
+    [
+        (lambda: traces.trace_of([0], [0], [1.7], "x"), ValueError, "trace, size: found float64"),
+        (lambda: traces.trace_of([0], [[0]], [1], "x"), ValueError, r"shape \(1, 1\)"),
+        (lambda: traces.written(5), TypeError, "found 5; expected text"),
+        (lambda: replay("a 48"), TypeError, "trace: found str"),
+        (lambda: compare(traces.trace_of([], [], [], "nothing")), ValueError, "'nothing': found no requests"),
+        (lambda: story(traces.trace_of([], [], [], "nothing")), ValueError, "'nothing': found no requests"),
+    ],
+)
+def test_bad_input__is_told(call, error, told):
+    with pytest.raises(error, match=told):
+        call()
+
+
+def test_compare__of_frees_alone_has_nothing_to_allocate():
+    trace = traces.trace_of([1, 1], [-1, -1], [0, 0], "begun at the end")
+    assert traces.check(trace) is None
+    assert float(compare(trace, "buddy", 64).steps_to_allocate[0]) == 0

@@ -222,7 +222,7 @@ def compare(
     Raises
     ------
     ValueError
-        As for `replay`; also if no policy is given.
+        As for `replay`; also if no policy is given, or no request.
 
     Examples
     --------
@@ -234,6 +234,9 @@ def compare(
     chosen = [policies] if isinstance(policies, str) else list(policies)
     if not chosen:
         raise ValueError(f"policies: found none; expected some of {', '.join(POLICIES)}")
+    check(trace)
+    if not trace.sizes["request"]:
+        raise ValueError(f"trace {trace.attrs['name']!r}: found no requests; expected at least one")
     each = [replay(trace, policy, size, grows=grows, **rules) for policy in chosen]
     attrs = {key: value for key, value in each[0].attrs.items() if key != "policy"}
     told = xr.concat(
@@ -259,7 +262,7 @@ def _summary(trace: xr.Dataset, told: xr.Dataset) -> dict[str, Any]:
         "allocations": allocates.sum("request"),
         "refused": sum(counts.values(), xr.zeros_like(counts["shortage"])),
         **counts,
-        "steps_to_allocate": told.search_steps.where(allocates).mean("request"),
+        "steps_to_allocate": told.search_steps.where(allocates).mean("request").fillna(0),
         "steps_to_free": told.search_steps.where(gives_back).mean("request").fillna(0),
         "most_steps": told.search_steps.max("request"),
         "mean_external": told.external.mean("request"),

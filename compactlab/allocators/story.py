@@ -13,7 +13,7 @@ from ..texts import N_, _, count
 from . import kernels
 from .replaying import OUTCOMES, Prepared, compare, labelled, prepare
 from .rules import POLICIES
-from .traces.form import of_object
+from .traces.form import check, of_object
 
 KINDS = (N_("in use"), N_("wasted by rounding"), N_("free"), N_("kept, not merged"), N_("not obtained"))
 """What a cell may be, in the order in which the kernels paint."""
@@ -71,6 +71,9 @@ def story(
     if steps < 2 or cells < 1:
         raise ValueError(f"steps, cells: found {steps}, {cells}; expected at least 2 and 1")
     chosen = [policies] if isinstance(policies, str) else list(policies)
+    check(trace)
+    if not trace.sizes["request"]:
+        raise ValueError(f"trace {trace.attrs['name']!r}: found no requests; expected at least one")
     if size is None:
         compared = compare(trace, chosen, **rules)
         size, grows = int(compared.peak_footprint.max()), True

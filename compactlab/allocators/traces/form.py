@@ -51,14 +51,23 @@ def trace_of(op: Any, thing: Any, size: Any, name: str, unit: str = "byte", **at
     """
     trace = xr.Dataset(
         {
-            "op": ("request", np.asarray(op, np.uint8), {"long_name": "0 allocate, 1 free"}),
-            "object": ("request", np.asarray(thing, np.int64)),
-            "size": ("request", np.asarray(size, np.int64), {"units": unit}),
+            "op": ("request", _whole("op", op).astype(np.uint8), {"long_name": "0 allocate, 1 free"}),
+            "object": ("request", _whole("object", thing)),
+            "size": ("request", _whole("size", size), {"units": unit}),
         },
         attrs={"name": name, "unit": unit, **attrs},
     )
     check(trace)
     return trace
+
+
+def _whole(name: str, told: Any) -> np.ndarray:
+    values = np.asarray(told)
+    if values.size and (values.ndim != 1 or values.dtype.kind not in "iub"):
+        raise ValueError(
+            f"trace, {name}: found {values.dtype} of shape {values.shape}; expected a row of whole numbers"
+        )
+    return values.astype(np.int64)
 
 
 def written(requests: str, name: str = "written by hand", unit: str = "byte", **attrs: Any) -> xr.Dataset:
@@ -70,6 +79,8 @@ def written(requests: str, name: str = "written by hand", unit: str = "byte", **
     ------
     ValueError
         If a part is neither, or frees what was not allocated; the message has its number.
+    TypeError
+        If it is no text.
 
     Examples
     --------
@@ -77,6 +88,8 @@ def written(requests: str, name: str = "written by hand", unit: str = "byte", **
     >>> trace.op.values.tolist(), trace.size.values.tolist()
     ([0, 0, 1, 0], [48, 32, 0, 16])
     """
+    if not isinstance(requests, str):
+        raise TypeError(f"requests: found {requests!r}; expected text such as 'a 48, b 32, free a'")
     rows: list[tuple[int, int, int]] = []
     live: dict[str, int] = {}
     parts = [part.strip() for part in re.split(r"[,\n]", requests) if part.strip()]
@@ -108,7 +121,13 @@ def check(trace: xr.Dataset) -> None:
     ------
     ValueError
         The message has the number of the first such request, counted from 0.
+    TypeError
+        If it is no Dataset.
     """
+    if not isinstance(trace, xr.Dataset):
+        raise TypeError(
+            f"trace: found {type(trace).__name__}; expected what traces.written or traces.steady make"
+        )
     lacking = [name for name in ("op", "object", "size") if name not in trace]
     if lacking or trace.attrs.get("unit") not in UNITS:
         raise ValueError(
