@@ -2,7 +2,7 @@
 
 const S = settings, scene = slider.document, GAP = '\u00a0';
 const [STEPS, ROWS, CELLS] = S.shape;
-const HIGHEST = 76, WIDEST = 84;                // of a drawn cell, in pixels
+const HIGHEST = 76, WIDEST = S.width < 5 ? 260 : 96;                // of a drawn cell, in pixels
 const viewOf = (model) => scene.views_manager.find_one(model);
 const text = numberText = translator(S.words);
 const escapeHtml = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -89,7 +89,7 @@ function paintStrip(row, step) {
   });
   if (unit >= 4) {                              // cells stand apart
     c.fillStyle = tokens().bg;
-    for (let cell = 1; cell < CELLS; cell++) c.fillRect(cell * unit - (unit > 24 ? 1 : .5), top, unit > 24 ? 2 : 1, high);
+    for (let cell = 1; cell < CELLS; cell++) if (kinds[base + cell] !== S.no_cell || kinds[base + cell - 1] !== S.no_cell) c.fillRect(cell * unit - (unit > 24 ? 1 : .5), top, unit > 24 ? 2 : 1, high);
   }
   if (step > 0) {                               // underlined: changed in this step
     c.fillStyle = tokens().ink;
@@ -102,7 +102,7 @@ function paintStrip(row, step) {
     runs(CELLS, (a, b) => kinds[base + a] === kinds[base + b] && labelAt(step, row, b) === '', (from, to) => {
       const label = labelAt(step, row, from), kind = kinds[base + from];
       if (!label || kind === S.no_cell || c.measureText(label).width > (to - from) * unit - 4) return;
-      const wide = c.measureText(label).width + 6, middle = (from + to) / 2 * unit, colour = S.colours[worn][kind];
+      const wide = Math.min(c.measureText(label).width + 6, (to - from) * unit - 3), middle = (from + to) / 2 * unit, colour = S.colours[worn][kind];
       if (S.hatches[kind]) { c.fillStyle = colour; c.fillRect(middle - wide / 2, top + high / 2 - 9, wide, 18); }
       c.fillStyle = ink(colour); c.fillText(label, middle, top + high / 2 + 1);
     });
@@ -167,7 +167,7 @@ function keyWords() {
   if (S.marked) shown.push(`<span><span aria-hidden=true>▼</span> ${text('looked at now')}</span>`);
   shown.push(`<span><span aria-hidden=true style="display:inline-block;width:14px;height:3px;margin-right:6px;vertical-align:2px;background:${tokens().ink}"></span>${text('changed in this step')}</span>`);
   if (S.cell_label) shown.push(`<span class=m>${text('one cell is {what}', {what: escapeHtml(S.cell_label)})}</span>`);
-  return `<div style="display:flex;gap:18px;white-space:nowrap;line-height:22px;overflow:hidden">${shown.join('')}</div>`;
+  return `<div style="display:flex;flex-wrap:wrap;gap:0 18px;white-space:nowrap;line-height:22px;min-height:22px">${shown.join('')}</div>`;
 }
 function factsWords(step) {
   const now = measures[measure ? Number(measure.value) : 0], value = (m) => `<b class=n>${told(m, m.at(step, 0))}</b>`;

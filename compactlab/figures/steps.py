@@ -46,7 +46,7 @@ _WORDS = (
 _BOARD = """
 :host { overflow: hidden; } .bk-clearfix { position: relative; }
 table { height: 100%; width: 100%; line-height: 18px; } td, th { padding: 0 0 0 14px; border: 0; }
-thead th { position: static; white-space: normal; vertical-align: bottom; background: none; height: 1px; padding-bottom: 3px; min-width: 62px; max-width: 132px; }
+thead th { position: static; white-space: normal; vertical-align: bottom; background: none; height: 1px; padding-bottom: 3px; min-width: 84px; max-width: 132px; }
 tbody th, th:first-child { padding: 0 12px 0 0; max-width: 210px; overflow: hidden; text-overflow: ellipsis; }
 td.strip { width: 100%; padding: 0; position: relative; } td.strip canvas { position: absolute; left: 0; top: 0; }
 .tip { position: absolute; z-index: 9; padding: 4px 9px; border-radius: 5px; background: var(--cl-panel); border: 1px solid var(--cl-rule);
@@ -77,7 +77,7 @@ def steps(told: xr.Dataset, *, theme: str = "auto") -> Scene:
     blocks = {
         "verdict": words(sizing_mode="stretch_width", height=54, name="sentence"),
         "board": words(sizing_mode="stretch_both", name="board"),
-        "key": words(sizing_mode="stretch_width", height=24, name="key"),
+        "key": words(sizing_mode="stretch_width", name="key"),
         "facts": words(sizing_mode="stretch_both", name="facts"),
     }
     blocks["board"].stylesheets = [*blocks["board"].stylesheets, _BOARD]
@@ -213,14 +213,14 @@ def _page(story: Story, controls: dict[str, Any], blocks: dict[str, Any], lines:
 def _middle(story: Story, measure: Select | None, blocks: dict[str, Any], lines: figure | None) -> LayoutDOM:
     """Strips and their key; lines below them, which get the more room the fewer rows there are."""
     cells: list[Any] = [(blocks["board"], 0, 0, 1, 2), (blocks["key"], 1, 0, 1, 2)]
-    tracks = ["minmax(0,1fr)", "24px"]
+    tracks = ["minmax(0,1fr)", "auto"]
     if lines is not None:
         left = column(
             *([measure] if measure else []), blocks["facts"], sizing_mode="stretch_both", margin=(6, 0, 0, 0)
         )
         cells += [(left, 2, 0), (lines, 2, 1)]
         wanted = min(350, 40 + 50 * len(story.rows))  # of the strips, where 550 pixels are to be had
-        tracks = [f"minmax(0,{wanted}fr)", "24px", f"minmax(150px,{526 - wanted}fr)"]
+        tracks = [f"minmax(0,{wanted}fr)", "auto", f"minmax(150px,{526 - wanted}fr)"]
     return GridBox(
         children=cells, rows=tracks, cols=[f"{GUTTER}px", "minmax(0,1fr)"], sizing_mode="stretch_both", spacing=(2, 0)
     )  # fmt: skip

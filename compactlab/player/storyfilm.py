@@ -21,7 +21,7 @@ MS = (220, 1300)
 """How long a step is shown: of a long story, and of a short one."""
 SECONDS = 20
 _TOP, _BOTTOM = 52, 318  # of the strips, in pixels
-_WIDEST, _HIGHEST = 72, 58  # of a cell
+_HIGHEST = 58  # of a cell
 
 
 def storyfilm(told: xr.Dataset, *, theme: str = "light") -> bytes:
@@ -63,7 +63,7 @@ def _frame(story: Story, step: int, theme: str, colours: dict[str, str]) -> Imag
     draw.text((18, 12), plain(story.title), colours["ink"], font(22))
     left = 30 + int(max(font(14).getlength(plain(name)) for name in story.rows))
     high = (_BOTTOM - _TOP - 26) / len(story.rows)
-    wide = min(_WIDEST, (SIZE[0] - 18 - left) / story.width)
+    wide = min(200 if story.width < 5 else 84, (SIZE[0] - 18 - left) / story.width)
     for row, name in enumerate(story.rows):
         top = _TOP + row * high
         inner = min(_HIGHEST, high * 0.72)

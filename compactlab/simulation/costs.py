@@ -73,9 +73,9 @@ class CostModel:
     """mm_compaction_migratepages: what batches cost beyond their pages, 8 to 58 us."""
     migrate_page: float = 1_700.0
     """mm_compaction_migratepages: medians 1.55 to 2.2 us, means 1.4 to 3.9 (interrupted by the host)."""
-    migrate_mapping: float = 240.0
-    """migrate_pages() for pages that 1 to 128 processes map, the program recording `page-migration`: medians rise
-    by 262 ns a mapping in batches of 32 pages, by 222 ns in batches of 224."""
+    migrate_mapping: float = 250.0
+    """migrate_pages() for pages that 1 to 128 processes map, the program recording `page-migration`: a page takes
+    269 ns more for each in batches of 32 pages, 229 ns in batches of 224 (compactlab.pagemoves.fit)."""
     migrate_fail: float = 1_000.0
     """Not fitted: 34 of 800,000 pages in a run."""
     writeback_wait: float = 1_000_000.0
