@@ -342,6 +342,10 @@ def test_live__answers_by_keyboard_reach_python(lab, page, artefact):
         page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
     lab.run_all(page)
     page.locator(".cl-quiz legend").first.wait_for()
+    sizes = page.locator(".cl-quiz *").evaluate_all(
+        "(all) => all.filter((e) => e.checkVisibility()).map((e) => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert min(sizes) >= 16
     cells = page.locator(".jp-Notebook .jp-Cell").count()
     page.get_by_label("No: memory is fragmented").check()
     page.keyboard.press("Enter")

@@ -152,7 +152,7 @@ QUESTIONS: tuple[Question, ...] = (
             "28 KB are free, and still none of them can give 13 KB: the largest piece has 12. A policy chooses among "
             "pieces; it cannot join them."
         ),
-        shown_in=Pointer(_FITS, "question"),
+        shown_in=Pointer(_FITS, "holes"),
         truth=_which_fit,
     ),
     Choice(
@@ -190,7 +190,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Each policy has its bad sequences. On many programs first fit and best fit come out much alike; what no "
             "policy can do is to mend fragmentation once it is there."
         ),
-        shown_in=Pointer(_FITS, "question"),
+        shown_in=Pointer(_FITS, "best-fit-slivers"),
         truth=_best_fit_refuses,
     ),
     Choice(
@@ -220,7 +220,7 @@ QUESTIONS: tuple[Question, ...] = (
             "It rounds up to powers of two. In return a block is found, split and merged in a handful of steps, and "
             "its buddy is known from its address alone."
         ),
-        shown_in=Pointer(_FITS, "question"),
+        shown_in=Pointer(_FITS, "one-table"),
         truth=_inside,
     ),
     Choice(
@@ -258,7 +258,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Four pieces of 16 are freed and kept: a request for 64 fails, where first fit serves it. glibc and the "
             "kernel's per-CPU lists make the same bargain; the kernel drains its lists before it gives up."
         ),
-        shown_in=Pointer(_FITS, "question"),
+        shown_in=Pointer(_FITS, "adversarial"),
         truth=_kept_unmerged,
     ),
 )
