@@ -40,7 +40,7 @@ python -m pytest -m "not browser and not notebooks"
 # The jitted core once more: with bounds checked, and as plain Python.
 core="tests/test_readers.py tests/test_readers_damage.py tests/test_readers_notes.py tests/test_metrics_indices.py
     tests/test_readers_pagemap.py tests/test_core_background.py tests/test_core_buddy.py
-    tests/test_core_invariants.py tests/test_core_against_slow.py"
+    tests/test_core_invariants.py tests/test_core_against_slow.py tests/test_allocators.py"
 runs="tests/test_simulate_loop.py tests/test_simulate_contig.py"
 NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$scratch/numba" python -m pytest -q $core $runs
 NUMBA_DISABLE_JIT=1 python -m pytest -q $core -k "not groundtruth and not map_of_this_machine"

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from slow_heap import SlowHeap
 
 import compactlab as cl
-from compactlab.allocators import OUTCOMES, POLICIES, compare, kernels, replay, table, traces
+from compactlab.allocators import OUTCOMES, POLICIES, compare, replay, table, traces
 from compactlab.allocators.replaying import prepare
+from compactlab.core import arena
 from compactlab.core.buddy import free_block, rmqueue, set_kind
 from compactlab.core.byreference import by_reference
 from compactlab.core.jit import integer, jit
@@ -55,26 +56,26 @@ RULES = st.fixed_dictionaries(
 @given(requests(), st.sampled_from(POLICIES), st.integers(1, 70), st.booleans(), RULES)
 def test_replay__equals_the_slow_heap(trace, policy, size, grows, rules):
     prepared = prepare(trace, policy, size, grows, rules)
-    out = np.zeros((trace.sizes["request"], kernels.COLUMNS), np.int64)
-    kernels.replay(prepared.heap, *prepared.requests, out)
+    out = np.zeros((trace.sizes["request"], arena.COLUMNS), np.int64)
+    arena.replay(prepared.heap, *prepared.requests, out)
     slow = SlowHeap(policy, size, grows, **rules)
     for number, request in enumerate(zip(*(column.tolist() for column in prepared.requests), strict=True)):
         assert tuple(out[number].tolist()) == slow.request(*request), number
 
 
-def assert_books_are_in_order(heap: kernels.Heap, held: dict[int, tuple[int, int]]) -> None:
+def assert_books_are_in_order(heap: arena.Heap, held: dict[int, tuple[int, int]]) -> None:
     """Blocks tile what was obtained; lists hold the free ones, each once; nothing overlaps."""
-    end, main = int(heap.books[kernels.END]), heap.kind.size
+    end, main = int(heap.books[arena.END]), heap.kind.size
     blocks, at = [], 0
     while at < end:
         blocks.append((at, int(heap.length[at]), int(heap.kind[at])))
         assert heap.length[at] > 0
-        assert (heap.kind[at + 1 : at + heap.length[at]] == kernels.INSIDE).all()
+        assert (heap.kind[at + 1 : at + heap.length[at]] == arena.INSIDE).all()
         at += int(heap.length[at])
     assert at == end
-    used = {(begin, length) for begin, length, kind in blocks if kind == kernels.USED}
+    used = {(begin, length) for begin, length, kind in blocks if kind == arena.USED}
     assert used == set(held.values())
-    free = {begin: length for begin, length, kind in blocks if kind in (kernels.FREE, kernels.HELD)}
+    free = {begin: length for begin, length, kind in blocks if kind in (arena.FREE, arena.HELD)}
     listed = []
     for which in range(heap.listed.size):
         block = int(heap.next[main + which])
@@ -84,8 +85,8 @@ def assert_books_are_in_order(heap: kernels.Heap, held: dict[int, tuple[int, int
             block = int(heap.next[block])
         assert len(listed) - before == heap.listed[which]
     assert sorted(listed) == sorted(free)
-    assert heap.books[kernels.FREE_TOTAL] == sum(free.values())
-    assert heap.books[kernels.FREE_BLOCKS] == len(free)
+    assert heap.books[arena.FREE_TOTAL] == sum(free.values())
+    assert heap.books[arena.FREE_BLOCKS] == len(free)
     assert sum(free.values()) + sum(length for _, length in used) == end
 
 
@@ -96,21 +97,21 @@ def test_heap__books_are_in_order_after_each_request(policy, trace, grows, rules
     heap, _, columns = prepare(trace, policy, 64, grows, rules)
     held: dict[int, tuple[int, int]] = {}
     for request in range(trace.sizes["request"]):
-        out = np.zeros((1, kernels.COLUMNS), np.int64)
-        kernels.replay(heap, *(column[request : request + 1] for column in columns), out)
-        thing, outcome = int(trace.object[request]), OUTCOMES[out[0, kernels.OUTCOME]]
+        out = np.zeros((1, arena.COLUMNS), np.int64)
+        arena.replay(heap, *(column[request : request + 1] for column in columns), out)
+        thing, outcome = int(trace.object[request]), OUTCOMES[out[0, arena.OUTCOME]]
         if trace.op[request] == 1:
             held.pop(thing, None)
         elif outcome == "served":
-            begin = int(out[0, kernels.ADDRESS])
+            begin = int(out[0, arena.ADDRESS])
             held[thing] = (begin, int(heap.length[begin]))
             assert heap.length[begin] >= columns[2][request]
         assert_books_are_in_order(heap, held)
         if policy in POLICIES[:4]:  # merged at once: no two free blocks side by side
-            begins = np.flatnonzero(heap.kind == kernels.FREE)
+            begins = np.flatnonzero(heap.kind == arena.FREE)
             assert not np.isin(begins + heap.length[begins], begins).any()
         if policy == "buddy":
-            begins = np.flatnonzero(heap.kind != kernels.INSIDE)
+            begins = np.flatnonzero(heap.kind != arena.INSIDE)
             assert (begins % heap.length[begins] == 0).all()
 
 

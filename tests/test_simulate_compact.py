@@ -300,3 +300,18 @@ def test_compact_zone__every_kernel(kernel):
 def test_compact_zone__refuses(zone, arguments, message):
     with pytest.raises(ValueError, match=message):
         compact_zone(zone, **arguments)
+
+
+@pytest.mark.parametrize("mode", ["MIGRATE_ASYNC", "MIGRATE_SYNC_LIGHT"])
+def test_compact_zone__pinned_file_pages_are_refused_by_name_in_every_mode(mode):
+    kinds = np.where(np.random.default_rng(0).random(1 << 14) < 0.5, "file", "free")
+    used = np.flatnonzero(kinds == "file")
+    pinned = used[:2048:64]
+    zone = Zone.from_kinds(kinds, flags={"pinned": pinned})
+    run = compact_zone(zone, mode=mode, frames=0)
+    events = run["events"].to_dataset()
+    refused = (events.name.values == "compact_refused") & (events.refusal.values == "pinned")
+    assert set(events.pfn.values[refused] - zone.first_pfn) < set(pinned)  # of some nobody gets as far
+    before = events.nr_failed.where(events.name == "mm_compaction_migratepages", 0).cumsum("event").values
+    first = int(np.argmax(before > 0))  # no target lacks yet
+    assert before[first] == refused[:first].sum() > 0

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from ..core import arena
 from ..texts import N_
-from . import kernels
 from .rules import POLICIES, Rules, rules_of
 from .traces.form import alive, check, live_size
 
@@ -44,7 +44,7 @@ _LONG_NAMES = {
 class Prepared(NamedTuple):
     """A heap before its first request, and the requests as the kernels take them."""
 
-    heap: kernels.Heap
+    heap: arena.Heap
     rules: Rules
     requests: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     """Operation, object, granules needed, units asked for; all (request)."""
@@ -55,12 +55,12 @@ def prepare(trace: xr.Dataset, policy: str, size: int | None, grows: bool, told:
     check(trace)
     rules = rules_of(policy, trace.attrs["unit"], told)
     op, thing, asked = (trace[name].values.astype(np.int64) for name in ("op", "object", "size"))
-    need = np.maximum(1, -(-(asked + rules.header) // rules.granule)) * (op == kernels.ALLOCATE)
+    need = np.maximum(1, -(-(asked + rules.header) // rules.granule)) * (op == arena.ALLOCATE)
     granules = _enough(trace, rules, need) if size is None else _granules(size, rules, trace.attrs["unit"])
-    heap = kernels.new_heap(granules, rules.lists, int(thing.max(initial=-1)) + 1)
+    heap = arena.new_heap(granules, rules.lists, int(thing.max(initial=-1)) + 1)
     rules.books(heap, granules)
     if size is not None and not grows:
-        kernels.obtain_all(heap)
+        arena.obtain_all(heap)
     return Prepared(heap, rules, (op, thing, need, asked))
 
 
@@ -150,8 +150,8 @@ def replay(
     [0, 32, 0, 0, 64]
     """
     prepared = prepare(trace, policy, size, grows, rules)
-    out = np.zeros((trace.sizes["request"], kernels.COLUMNS), np.int64)
-    kernels.replay(prepared.heap, *prepared.requests, out)
+    out = np.zeros((trace.sizes["request"], arena.COLUMNS), np.int64)
+    arena.replay(prepared.heap, *prepared.requests, out)
     return labelled(trace, prepared.rules, out)
 
 
@@ -160,16 +160,16 @@ def labelled(trace: xr.Dataset, rules: Rules, out: np.ndarray) -> xr.Dataset:
     unit = trace.attrs["unit"]
     free, largest, obtained, highest = (
         out[:, column] * rules.granule
-        for column in (kernels.FREE_GRANULES, kernels.LARGEST_FREE, kernels.OBTAINED, kernels.HIGHEST)
+        for column in (arena.FREE_GRANULES, arena.LARGEST_FREE, arena.OBTAINED, arena.HIGHEST)
     )
-    address = out[:, kernels.ADDRESS]
-    requested, in_use = out[:, kernels.ASKED_UNITS], obtained - free
+    address = out[:, arena.ADDRESS]
+    requested, in_use = out[:, arena.ASKED_UNITS], obtained - free
     columns = {
-        "outcome": out[:, kernels.OUTCOME].astype(np.uint8),
+        "outcome": out[:, arena.OUTCOME].astype(np.uint8),
         "address": np.where(address >= 0, address * rules.granule, -1),
-        "search_steps": out[:, kernels.LOOKS],
+        "search_steps": out[:, arena.LOOKS],
         "free": free,
-        "free_blocks": out[:, kernels.BLOCKS],
+        "free_blocks": out[:, arena.BLOCKS],
         "largest_free": largest,
         "requested": requested,
         "in_use": in_use,
@@ -251,8 +251,8 @@ def compare(
 
 
 def _summary(trace: xr.Dataset, told: xr.Dataset) -> dict[str, Any]:
-    allocates = trace.op == kernels.ALLOCATE
-    gives_back = ~allocates & (told.outcome != kernels.UNKNOWN)
+    allocates = trace.op == arena.ALLOCATE
+    gives_back = ~allocates & (told.outcome != arena.UNKNOWN)
     counts = {
         name: (allocates & (told.outcome == OUTCOMES.index(name))).sum("request")
         for name in ("shortage", "fragmentation", "unmerged")

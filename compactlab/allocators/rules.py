@@ -6,17 +6,17 @@ import difflib
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ..core import arena
 from ..texts import N_
-from . import kernels
 
 _CODES = {
-    N_("first fit"): kernels.FIRST_FIT,
-    N_("next fit"): kernels.NEXT_FIT,
-    N_("best fit"): kernels.BEST_FIT,
-    N_("worst fit"): kernels.WORST_FIT,
-    N_("buddy"): kernels.BUDDY,
-    N_("periodic consolidation"): kernels.PERIODIC,
-    N_("recent frees"): kernels.RECENT,
+    N_("first fit"): arena.FIRST_FIT,
+    N_("next fit"): arena.NEXT_FIT,
+    N_("best fit"): arena.BEST_FIT,
+    N_("worst fit"): arena.WORST_FIT,
+    N_("buddy"): arena.BUDDY,
+    N_("periodic consolidation"): arena.PERIODIC,
+    N_("recent frees"): arena.RECENT,
 }
 POLICIES = tuple(_CODES)
 """Which free block is given, and when free blocks are merged.
@@ -72,7 +72,7 @@ class Rules:
             ("period", 1, 1 << 40),
             ("kept_up_to", 0, self.granule << 16),
             ("kept_per_size", 1, 1 << 40),
-            ("max_order", 0, kernels.ORDERS - 1),
+            ("max_order", 0, arena.ORDERS - 1),
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or not least <= value <= most:
@@ -82,7 +82,7 @@ class Rules:
 
     @property
     def code(self) -> int:
-        """Number of the policy in the kernels."""
+        """Number of the policy in the arena."""
         return _CODES[self.policy]
 
     @property
@@ -94,19 +94,19 @@ class Rules:
     def lists(self) -> int:
         """Free lists it needs."""
         if self.policy == "buddy":
-            return kernels.ORDERS
+            return arena.ORDERS
         return 1 + self.kept_granules * (self.policy == "recent frees")
 
-    def books(self, heap: kernels.Heap, granules: int) -> None:
+    def books(self, heap: arena.Heap, granules: int) -> None:
         """Write the rules into the books of a heap."""
         for index, value in (
-            (kernels.POLICY, self.code),
-            (kernels.FIT, _CODES[self.fit]),
-            (kernels.MAX_ORDER, min(self.max_order, granules.bit_length() - 1)),
-            (kernels.PERIOD, self.period),
-            (kernels.LARGEST_KEPT, self.kept_granules),
-            (kernels.KEPT_PER_SIZE, self.kept_per_size),
-            (kernels.LAST_RESORT, int(self.last_resort)),
+            (arena.POLICY, self.code),
+            (arena.FIT, _CODES[self.fit]),
+            (arena.MAX_ORDER, min(self.max_order, granules.bit_length() - 1)),
+            (arena.PERIOD, self.period),
+            (arena.LARGEST_KEPT, self.kept_granules),
+            (arena.KEPT_PER_SIZE, self.kept_per_size),
+            (arena.LAST_RESORT, int(self.last_resort)),
         ):
             heap.books[index] = value
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from ..core import arena
 from ..texts import N_, _, count
-from . import kernels
 from .replaying import OUTCOMES, Prepared, compare, labelled, prepare
 from .rules import POLICIES
 from .traces.form import check, of_object
@@ -120,7 +120,7 @@ class _Told(NamedTuple):
         reasons: dict[str, list[str]] = {}
         for policy, one in zip(self.policies, self.replayed, strict=True):
             outcome = int(one.outcome[request])
-            if outcome not in (kernels.SERVED, kernels.UNKNOWN):
+            if outcome not in (arena.SERVED, arena.UNKNOWN):
                 reasons.setdefault(OUTCOMES[outcome], []).append(policy)
         return reasons
 
@@ -140,14 +140,14 @@ def _painted(
 ) -> tuple[np.ndarray, np.ndarray, xr.Dataset]:
     """Kind of each cell at each moment, the cell last touched, and all that `replay` gives."""
     prepared = prepare(trace, policy, size, grows, told)
-    out = np.zeros((trace.sizes["request"], kernels.COLUMNS), np.int64)
+    out = np.zeros((trace.sizes["request"], arena.COLUMNS), np.int64)
     cells = min(cells, size // prepared.rules.granule)
     kinds = np.empty((moments.size, cells), np.uint8)
     amounts = np.zeros((cells, len(KINDS)), np.int64)
     before = 0
     for step, moment in enumerate(moments):
         _serve(prepared, before, moment, out)
-        kernels.paint(prepared.heap, prepared.rules.granule, amounts)
+        arena.paint(prepared.heap, prepared.rules.granule, amounts)
         kinds[step] = amounts.argmax(1)
         before = moment
     replayed = labelled(trace, prepared.rules, out)
@@ -157,7 +157,7 @@ def _painted(
 def _serve(prepared: Prepared, begin: int, end: int, out: np.ndarray) -> None:
     if begin < end:
         op, thing, need, asked = (column[begin:end] for column in prepared.requests)
-        kernels.replay(prepared.heap, op, thing, need, asked, out[begin:end])
+        arena.replay(prepared.heap, op, thing, need, asked, out[begin:end])
 
 
 def _marks(address: np.ndarray, moments: np.ndarray, size: int, cells: int) -> np.ndarray:
@@ -181,7 +181,7 @@ def _measure(name: str, replayed: Sequence[xr.Dataset], moments: np.ndarray, uni
 
 def _is_refused(replayed: xr.Dataset) -> np.ndarray:
     outcome = replayed.outcome.values
-    return (outcome != kernels.SERVED) & (outcome != kernels.UNKNOWN)
+    return (outcome != arena.SERVED) & (outcome != arena.UNKNOWN)
 
 
 def _sentence(told: _Told, before: int, moment: int) -> str:
@@ -197,7 +197,7 @@ def _sentence(told: _Told, before: int, moment: int) -> str:
         "size": count(int(told.asked[request])),
         "unit": _(_UNITS[told.trace.attrs["unit"]]),
     }
-    if told.trace.op[request] == kernels.GIVE_BACK:
+    if told.trace.op[request] == arena.GIVE_BACK:
         return _("Request {number}: an object of {size} {unit} is freed.").format(**numbers)
     refusing = told.refusing(request)
     if not refusing:

@@ -161,6 +161,8 @@ def migrate_pages(memory: Memory, c: int) -> int:
     failed = _move_batch(memory, c)
     if failed and not lacking and control.mode != ASYNC:
         lacking = _move_one_by_one(memory, c)
+    elif failed:
+        _refuse_stuck(memory, c)
     _settle(memory, c, lacking)
     moved = control.nr_moved
     stayed = total - moved
@@ -230,6 +232,15 @@ def _give_up_stuck(memory: Memory, c: int) -> None:
         if target >= 0:
             _put_back_target(memory, c, target)
             memory.batch[c, 1, position] = STUCK
+
+
+@inner
+def _refuse_stuck(memory: Memory, c: int) -> None:
+    """Tell of pinned folios that are not tried again."""
+    control = memory.control[c]
+    for position in range(control.nr_batch - 1, -1, -1):
+        if memory.batch[c, 1, position] == STUCK:
+            refuse(memory, control.zone, integer(memory.batch[c, 0, position]), REFUSED_PINNED)
 
 
 @inner

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..core.jit import inner, integer, jit
+from .jit import inner, integer, jit
 
 FIRST_FIT, NEXT_FIT, BEST_FIT, WORST_FIT, BUDDY, PERIODIC, RECENT = range(7)  # policies
 INSIDE, FREE, USED, HELD = range(
