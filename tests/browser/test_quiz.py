@@ -57,7 +57,7 @@ def answer_by_keyboard(page, question) -> None:
                     break
                 page.locator(f"[data-key='{key}'] button:enabled").first.focus()
                 keyboard.press("Alt+ArrowUp")
-        page.get_by_role("button", name="Answer").focus()
+        page.get_by_role("button", name="Check my answer").focus()
         keyboard.press("Enter")
     else:
         keyboard.press("Space")
@@ -232,7 +232,7 @@ def test_page__things_are_dragged_too(quiz_page):
     page = quiz_page(cl.Quiz(questions=["marks"]))
     for key in reversed(BY_ID["marks"].answer):
         page.locator(f"[data-key='{key}'] .place").drag_to(page.locator("ol [data-key]").first)
-    page.get_by_role("button", name="Answer").click()
+    page.get_by_role("button", name="Check my answer").click()
     assert "✓ Right." in told(page)
 
 

@@ -31,7 +31,7 @@ function drawQuiz(host, data, answers, changed) {
   const back = element('button', {type: 'button', onclick: () => go(at - 1)}, say('Previous'));
   const next = element('button', {type: 'button', onclick: () => go(at + 1)}, say('Next'));
   const all = element('button', {type: 'button', onclick: () => show(!overview)}, say('Overview'));
-  const keys = element('span', {class: 'm'}, element('kbd', {}, 'Enter'), ` ${say('answer')} · `, element('kbd', {}, 'n'), ` ${say('next')} · `,
+  const keys = element('span', {class: 'm'}, element('kbd', {}, 'Enter'), ` ${say('check')} · `, element('kbd', {}, 'n'), ` ${say('next')} · `,
     element('kbd', {}, 'p'), ` ${say('previous')} · `, element('kbd', {}, 'o'), ` ${say('overview')}`);
   host.replaceChildren(
     element('div', {class: 'top'}, element('h2', {}, data.title), ...(data.topics.length > 1 ? [select] : []), progress, score),
@@ -78,7 +78,7 @@ function drawQuiz(host, data, answers, changed) {
     const done = isRight(question), told = element('div', {class: 'told', role: 'status'});
     const [controls, read] = {number: drawNumber, sequence: drawSequence}[question.kind]?.(question, done) ?? drawChoice(question, done);
     const submit = () => { if (!isRight(question)) give(question, read(), told, answer, form); };
-    const answer = element('button', {type: 'button', class: 'main', disabled: done, onclick: submit}, say('Answer'));
+    const answer = element('button', {type: 'button', class: 'main', disabled: done, onclick: submit}, say('Check my answer'));
     // Not a form: where a notebook shows the quiz in a frame, forms may not be sent.
     const form = element('div', {onkeydown: (event) => { if (event.key === 'Enter' && event.target.tagName === 'INPUT' && !event.isComposing) { event.preventDefault(); submit(); } }},
       element('p', {class: 'kind'}, `${say(question.asks)} · ${question.topicTitle}${question.level === 'advanced' ? ` · ${say('advanced')}` : ''}`), controls, element('div', {class: 'acts'}, answer));
@@ -103,8 +103,8 @@ function drawQuiz(host, data, answers, changed) {
   function tell(question, given, told) {
     const judged = judge(question, given), [colour, mark] = MARKS[judged.kind] ?? REFUSED;
     const why = [element('p', {}, ...rich(question.explanation)),
-      element('p', {class: 'm'}, say('See it happen: notebook'), ' ', element('code', {}, question.pointer[0]), ', ', say('cell'), ' ', element('code', {}, question.pointer[1]))];
-    const right = element('p', {}, `${say('The answer:')} `, ...rich(question.answerText));
+      element('p', {class: 'm'}, ...rich(say('See it happen: notebook `{notebook}`, cell `{cell}`', {notebook: question.pointer[0], cell: question.pointer[1]})))];
+    const right = element('p', {}, ...rich(say('The answer: {answer}', {answer: question.answerText})));
     told.className = `told ${colour}`;
     told.replaceChildren(element('p', {class: 'verdict'}, `${mark} ${say(data.verdicts[judged.kind])}`), ...(judged.text ? [element('p', {}, ...rich(judged.text))] : []),
       ...(judged.kind === 'right' ? why : judged.kind === 'wrong_value' ? [element('details', {}, element('summary', {}, say('Show the answer and why')), right, ...why)] : [element('p', {class: 'm'}, say('This was not counted: answer again.'))]));
