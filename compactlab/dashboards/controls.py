@@ -164,6 +164,11 @@ def _grid(children: Sequence[ipywidgets.Widget], least: int) -> ipywidgets.GridB
     )
 
 
+def named(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Options of a picker: names in the language chosen, and as they are."""
+    return [(_(name), name) for name in names]
+
+
 def _dropdown(
     name: str, options: Iterable[Any], value: Any, label_width: str = "90px"
 ) -> ipywidgets.Dropdown:
@@ -328,13 +333,13 @@ class Form(ipywidgets.VBox):
         self.size = Entry(
             _("Size"), _size_text(base.zone), _size(base.zone), _("such as 512 MiB"), "90px", 104
         )
-        self.start = _dropdown(_("Start"), STARTS, base.start)
+        self.start = _dropdown(_("Start"), named(STARTS), base.start)
         self.kernel = _dropdown(_("Kernel"), KERNELS, base.kernel or base.zone.kernel)
-        self.trigger = _dropdown(_("Compacts"), TRIGGERS, base.trigger)
+        self.trigger = _dropdown(_("Compacts"), named(TRIGGERS), base.trigger)
         self.demand = Demand()
         largest = base.zone.nr_orders - 1
         self.order = Entry(
-            "order",
+            _("order"),
             str(base.order),
             number(Range(1, largest)),
             _("1 to {largest}").format(largest=largest),

@@ -14,15 +14,15 @@ from .. import datasets
 from ..experiments.trial import recordings
 from ..experiments.whatif import DEMANDS, POLICIES, Prediction, kind_of, what_if
 from ..simulation.presets import KERNELS, Range, Sysctls
-from ..texts import _
+from ..texts import N_, _
 from .compare import Compare
-from .controls import STYLE, Entry, Settings, number, said
+from .controls import STYLE, Entry, Settings, named, number, said
 from .explorer import option_advice
 from .jobs import Job, Task, Work
 from .lab import close_all
 
 _GIVEN = "given"
-_AS_RECORDED = "as recorded"
+_AS_RECORDED = N_("as recorded")
 _MOST_SEEDS = 20
 
 
@@ -86,13 +86,13 @@ class WhatIf(ipywidgets.VBox):
         wide = {"style": {"description_width": "90px"}, "layout": ipywidgets.Layout(width="330px")}
         self.recording = ipywidgets.Dropdown(options=names, value=chosen, description=_("Recording"), **wide)
         self.demand = ipywidgets.Dropdown(
-            options=[_AS_RECORDED, *DEMANDS], value=_AS_RECORDED, description=_("Demand"), **wide
+            options=named([_AS_RECORDED, *DEMANDS]), value=_AS_RECORDED, description=_("Demand"), **wide
         )
         self.kernel = ipywidgets.Dropdown(
-            options=[_AS_RECORDED, *KERNELS], value=_AS_RECORDED, description=_("Kernel"), **wide
+            options=named([_AS_RECORDED, *KERNELS]), value=_AS_RECORDED, description=_("Kernel"), **wide
         )
         self.policy = ipywidgets.Dropdown(
-            options=list(POLICIES), value="none", description=_("Before"), **wide
+            options=named(POLICIES), value="none", description=_("Before"), **wide
         )
         accepted = Range(1, _MOST_SEEDS)
         self.seeds = Entry(_("Seeds"), "3", number(accepted), str(accepted), "90px")

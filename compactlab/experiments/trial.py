@@ -202,11 +202,11 @@ class Trial:
     @property
     def title(self) -> str:
         """Short name: who compacts what, and what is set otherwise than the kernel sets it."""
-        parts = [self.trigger, *([] if self.workload is None else [self.workload.name])]
+        parts = [_(self.trigger), *([] if self.workload is None else [self.workload.name])]
         if self.recording:
             parts.append(self.recording)
         else:
-            held = _("given zone") if self.zone.seed is not None else self.start
+            held = _("given zone") if self.zone.seed is not None else _(self.start)
             parts.append(f"{memory(self.zone.nr_pages, self.zone.page_size)} {held}")
         usual = Sysctls()
         parts += [
@@ -308,7 +308,8 @@ class Trial:
             return _("no compaction")
         number = sum(by.values())
         runs = _("1 compaction") if number == 1 else _("{number} compactions").format(number=count(number))
-        return f"{runs} ({', '.join(who if len(by) == 1 else f'{count(n)} {who}' for who, n in by.items())})"
+        told = ", ".join(_(who) if len(by) == 1 else f"{count(n)} {_(who)}" for who, n in by.items())
+        return f"{runs} ({told})"
 
     def _missed(self, run: xr.DataTree) -> list[str]:
         """Say so if it did not come to what the trial is about."""
@@ -320,7 +321,7 @@ class Trial:
             _(
                 "It did not come to {trigger} compaction. "
                 "Another start with fewer large blocks, or more demand, may bring it about."
-            ).format(trigger=self.trigger)
+            ).format(trigger=_(self.trigger))
         ]
 
 

@@ -29,16 +29,18 @@ from ..simulation.zone import Zone
 from ..texts import N_, _
 
 DEMANDS = {
-    "manual": N_("Somebody writes to vm.compact_memory: all zones are compacted, one after the other."),
-    "faults": N_("A thread touches fresh huge pages, one after the other; faults compact where they must."),
-    "idle": N_("Nobody asks for anything for 40 s: what kcompactd does on its own."),
+    N_("manual"): N_("Somebody writes to vm.compact_memory: all zones are compacted, one after the other."),
+    N_("faults"): N_(
+        "A thread touches fresh huge pages, one after the other; faults compact where they must."
+    ),
+    N_("idle"): N_("Nobody asks for anything for 40 s: what kcompactd does on its own."),
 }
 """What is asked of the recorded memory, under both settings."""
 
 POLICIES = {
-    "none": N_("Nothing is done before."),
-    "compact first": N_("vm.compact_memory is written before the demand."),
-    "wait first": N_("40 s pass before the demand, for proactive compaction."),
+    N_("none"): N_("Nothing is done before."),
+    N_("compact first"): N_("vm.compact_memory is written before the demand."),
+    N_("wait first"): N_("40 s pass before the demand, for proactive compaction."),
 }
 """What is done beforehand on the changed side."""
 

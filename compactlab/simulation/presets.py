@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..texts import _
+
 THP_DEFRAG = ("always", "defer", "defer+madvise", "madvise", "never")
 """Policies of /sys/kernel/mm/transparent_hugepage/defrag, numbered as in ``rules.thp_defrag``."""
 
@@ -29,8 +31,9 @@ class Range:
         return self.least <= value and (self.most is None or value <= self.most)
 
     def __str__(self) -> str:
-        bounds = f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
-        return f"0, or {bounds}" if self.or_zero else bounds
+        bounds = _("at least {least}") if self.most is None else _("{least} to {most}")
+        told = bounds.format(least=self.least, most=self.most)
+        return _("0, or {bounds}").format(bounds=told) if self.or_zero else told
 
 
 RANGES = {

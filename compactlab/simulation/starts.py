@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..core import memory
+from ..texts import N_
 from .loop import simulate
 from .presets import Sysctls, one_of
 from .progress import Report
@@ -79,12 +80,12 @@ class huge_fill(Workload):  # noqa: N801
 
 
 STARTS: dict[str, Workload | None] = {
-    "empty": None,
-    "punched": sequence(punch(fill=0.96, settle_s=0, demand=0), huge_fill()),
-    "every second page": sequence(every_second(fill=0.96), huge_fill()),
-    "scattered": sequence(fragment(target=1.0, free=0.3), huge_fill()),
-    "mostly full": sequence(fragment(target=1.0, free=0.08), huge_fill()),
-    "aged by churn": server_churn(turnover=2),
+    N_("empty"): None,
+    N_("punched"): sequence(punch(fill=0.96, settle_s=0, demand=0), huge_fill()),
+    N_("every second page"): sequence(every_second(fill=0.96), huge_fill()),
+    N_("scattered"): sequence(fragment(target=1.0, free=0.3), huge_fill()),
+    N_("mostly full"): sequence(fragment(target=1.0, free=0.08), huge_fill()),
+    N_("aged by churn"): server_churn(turnover=2),
 }
 """Names of start states, and what makes them."""
 
