@@ -134,7 +134,7 @@ def _with_cursor(
     level = told["level"]
     draw.rectangle((0, 318, *SIZE), fill=colours[f"{level}_bg"])
     draw.rectangle((0, 318, 6, SIZE[1]), fill=colours[level])
-    for line, text in enumerate(lines(plain(told["text"]), 108)[:3]):
+    for line, text in enumerate(lines(plain(told["text"]), 98)[:3]):
         draw.text((18, 326 + 23 * line), text, colours["ink"], font(17))
     return image
 

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import textwrap
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 from PIL import ImageFont
 
@@ -28,7 +30,10 @@ _FILES = {
 }
 """Files of fonts, and the face in each, by the languages that Latin fonts do not serve; the first found is taken."""
 
-_SIGNS = str.maketrans({NO_BREAK: " ", "\u202f": " ", "−": "-", "–": "-", "—": "-", "…": "...", "·": "-"})
+_LATIN = Path(find_spec("matplotlib").origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+"""The same letters and signs everywhere: a font that matplotlib brings; Pillow's own has no µ."""
+
+_SIGNS = str.maketrans({NO_BREAK: " ", "\u202f": " "})
 _NEVER_FIRST = "，。；：、）！？”》"
 
 
@@ -64,12 +69,12 @@ def drawable() -> Iterator[None]:
 @functools.cache
 def _font(size: int, file: tuple[str, int] | None) -> ImageFont.FreeTypeFont:
     if file is None:
-        return ImageFont.load_default(size)  # type: ignore[return-value]
+        return ImageFont.truetype(_LATIN, size)
     return ImageFont.truetype(file[0], size, file[1])
 
 
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Give a font in a size, in pixels: Pillow's own, or one of the system where the language needs it."""
+    """Give a font in a size, in pixels: matplotlib's, or one of the system where the language needs it."""
     return _font(size, font_file(language()))
 
 

@@ -76,8 +76,10 @@ def _frame(story: Story, step: int, theme: str, colours: dict[str, str]) -> Imag
     draw.rectangle((0, 328, 6, SIZE[1]), fill=colours[level or "accent"])
     told = _("step {step} of {steps}").format(step=count(step + 1), steps=count(story.steps))
     draw.text((18, 334), plain(told), colours["ink2"], font(14))
-    for line, text in enumerate(lines(plain(story.texts[step]), 108)[:2]):
-        draw.text((18, 352 + 22 * line), text, colours["ink"], font(17))
+    sentence = plain(story.texts[step])
+    columns, size, apart = (98, 17, 22) if len(lines(sentence, 98)) <= 2 else (118, 14, 16)
+    for line, text in enumerate(lines(sentence, columns)[:3]):
+        draw.text((18, 352 + apart * line), text, colours["ink"], font(size))
     return image
 
 
