@@ -476,13 +476,16 @@ def without_unit(value: str, other: str) -> str:
 def relative(change: float) -> str:
     """Print a relative difference.
 
-    >>> [relative(c).replace(texts.NO_BREAK, " ") for c in (0.1234, -0.0042, 0, 3.5, -1e-9)]
-    ['+12 %', '−0.42 %', '±0 %', '4.5 times', '−< 0.01 %']
+    >>> [relative(c).replace(texts.NO_BREAK, " ") for c in (0.1234, -0.0042, 0, 3.5, 199, -1e-9)]
+    ['+12 %', '−0.42 %', '±0 %', '4.5 times', '200 times', '−< 0.01 %']
     """
     if math.isnan(change):
         return ""
     if change >= 2:
-        return f"{change + 1:.2g}{texts.NO_BREAK}" + _("times")
+        return (
+            f"{texts.significant(change + 1) if change < 999 else texts.count(change + 1)}{texts.NO_BREAK}"
+            + _("times")
+        )
     sign, size = "±" if change == 0 else "+" if change > 0 else "−", abs(change) * 100
     if 0 < size < 0.005:
         return f"{sign}<{texts.NO_BREAK}0.01{texts.NO_BREAK}%"
