@@ -125,6 +125,16 @@ def pinned() -> xr.Dataset:
     return xr.Dataset(sums, coords={"pinned": [False, True]})
 
 
+def flushed() -> int:
+    """When the other CPU was made to forget the addresses of the traced batch: ns since it began.
+
+    >>> flushed()
+    56373
+    """
+    told = _table("steps.csv")
+    return int(told["ns"][told["reason"] == "remote IPI send"][0])
+
+
 # ---- stories
 
 
