@@ -23,7 +23,6 @@ from ..evidence import (
 )
 from ..question import Choice, Misconception, Number, Option, Pointer, Question, Sequence, Slip
 
-_ONE_PAGE = "05-one-page-moves"
 _WATCH = "06-watch-compaction-happen"
 _RANGE = "08-a-contiguous-range"
 _TURN = {
@@ -179,7 +178,7 @@ QUESTIONS: tuple[Question, ...] = (
             "The kernel finds all mappings of a page (reverse mapping), takes them away so that nobody writes "
             "meanwhile, copies once, and puts them back with the new page frame. The cost grows with their number."
         ),
-        shown_in=Pointer(_ONE_PAGE, "question"),
+        shown_in=Pointer("05-one-page-moves", "show-costs"),
         truth=_more_mappings,
     ),
     Choice(
