@@ -1,19 +1,23 @@
 """What is told step by step: the story is looked through, drawn, packed and filmed; without a browser."""
 
 import io
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from bokeh.models import Div
+from colours import EYES, distance
 from PIL import Image
 from stories import KINDS, story
+from test_colours import APART
 
 import compactlab as cl
+from compactlab import pagemoves
 from compactlab.figures import steps
 from compactlab.figures.story import COLOURS, NO_CELL, is_story, story_of
 from compactlab.player import pack
 from compactlab.player.storyfilm import FRAMES, storyfilm
+from compactlab.simulation import buddies
 
 
 def model(scene, name):
@@ -244,3 +248,18 @@ def test_storyfilm__knows_all_hatches_and_uneven_rows():
     told["kind"][:, 1, 4:] = NO_CELL
     told["span"] = ("row", [1, 4])
     assert len(film_of(told)) == 12
+
+
+# ---- colours of the stories that are shipped
+
+
+@pytest.mark.parametrize("theme", COLOURS)
+@pytest.mark.parametrize("eyes", EYES)
+@pytest.mark.parametrize(
+    "tokens",
+    [buddies._COLOURS, pagemoves._COLOURS, pagemoves._COST_COLOURS, ("small2", "used", "scan_free", "migrate", "unmovable", "large0")],
+    ids=["buddies", "one page", "costs", "usual kinds"],
+)  # fmt: skip
+def test_colours__of_kinds_differ_to_all_eyes(tokens, eyes, theme):
+    for one, other in combinations(tokens, 2):
+        assert distance(COLOURS[theme][one], COLOURS[theme][other], eyes) >= APART, (one, other)
