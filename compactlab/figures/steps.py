@@ -15,6 +15,7 @@ from bokeh.models import (
     Button,
     ColumnDataSource,
     CustomJS,
+    CustomJSTickFormatter,
     FixedTicker,
     GridBox,
     LayoutDOM,
@@ -43,6 +44,11 @@ _WORDS = (
     N_("Play"), N_("Pause"), N_("Speed"), N_("Step back"), N_("Step on"), N_("Step"), N_("Measure"), N_("step {step} of {steps}"), N_("cell"),
     N_("one cell is {what}"), N_("looked at now"), N_("changed in this step"), N_("Cells and numbers of this step"), N_("row"), N_("cells"),
 )  # fmt: skip
+_NUMBER = r"""
+const size = Math.abs(Number(tick.toPrecision(9)));
+return (tick < 0 ? '−' : '') + (size < 1000 ? size : String(Math.round(size)).replace(/\B(?=(\d{3})+$)/g, '\u00a0'));
+"""
+"""A value of an axis, written as other numbers are."""
 _BOARD = """
 :host { overflow: hidden; } .bk-clearfix { position: relative; }
 table { height: 100%; width: 100%; line-height: 18px; } td, th { padding: 0 0 0 14px; border: 0; }
@@ -156,7 +162,7 @@ def _lines(paint: Paint, story: Story) -> dict[str, Any]:
     drawn.xaxis.ticker = FixedTicker(ticks=[tick - 0.5 for tick in ticks])
     drawn.xaxis.major_label_overrides = {tick - 0.5: str(tick) for tick in ticks}
     drawn.yaxis.ticker.desired_num_ticks = 4
-    drawn.yaxis[0].formatter.use_scientific = False
+    drawn.yaxis[0].formatter = CustomJSTickFormatter(code=_NUMBER)
     return {"figure": drawn, "band": band, "sources": sources, "y_range": y_range}
 
 
