@@ -6,9 +6,9 @@ import contextlib
 import functools
 import textwrap
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
+from matplotlib import get_data_path
 from PIL import ImageFont
 
 from ..texts import NO_BREAK, columns, language
@@ -29,9 +29,6 @@ _FILES = {
     )
 }
 """Files of fonts, and the face in each, by the languages that Latin fonts do not serve; the first found is taken."""
-
-_LATIN = Path(find_spec("matplotlib").origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-"""The same letters and signs everywhere: a font that matplotlib brings; Pillow's own has no µ."""
 
 _SIGNS = str.maketrans({NO_BREAK: " ", "\u202f": " "})
 _NEVER_FIRST = "，。；：、）！？”》"
@@ -69,7 +66,8 @@ def drawable() -> Iterator[None]:
 @functools.cache
 def _font(size: int, file: tuple[str, int] | None) -> ImageFont.FreeTypeFont:
     if file is None:
-        return ImageFont.truetype(_LATIN, size)
+        # The same letters and signs everywhere; Pillow's own font has no µ.
+        return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
     return ImageFont.truetype(file[0], size, file[1])
 
 
