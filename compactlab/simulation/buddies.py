@@ -264,14 +264,13 @@ class Buddies:
             self._tell(f"{told} {self._buddy_told(head, at)}", blocks, were, now=(head, at, _MERGED), looked_at=self._inside(buddy, at))  # fmt: skip
         why = self._why_it_ends(head, at, before, types)
         listed = next(pages for name in MIGRATETYPES if head in (pages := self.lists(name)[at]))
-        place = _("the head") if listed[0] == head else _("the tail")
         if len(listed) > 1 and listed[-1] == head:
             parent = head & ~(1 << at)
             text = _("{why} The block goes to the tail of the list of order {order}, {listed}: block {other} of order {above} is free, so a merge may soon follow, and what lies at the tail is given out last.")  # fmt: skip
             told = text.format(why=why, order=at, listed=listed, other=parent ^ (1 << (at + 1)), above=at + 1)
         else:
-            text = _("{why} The block goes to {place} of the list of order {order}: {listed}.")
-            told = text.format(why=why, place=place, order=at, listed=listed)
+            text = _("{why} The block goes to the head of the list of order {order}: {listed}.")
+            told = text.format(why=why, order=at, listed=listed)
         if were != self.migratetypes():
             own = were[page >> self._pageblock_order]
             told += " " + _("Pageblocks in it that were of another type are {own} now.").format(own=own)
