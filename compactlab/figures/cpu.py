@@ -28,7 +28,7 @@ LANES = {
 """Name, token and dash of each."""
 
 _WORDS = (
-    N_("CPU time"), N_("Busy time"), N_("of one CPU"), N_("from"), N_("to"),
+    N_("CPU time"), N_("Busy time"), N_("of one CPU"), N_("of one CPU, traced"), N_("CPU time, of one CPU"), N_("Busy time, of one CPU"), N_("from"), N_("to"),
 )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ import itertools
 import json
 from pathlib import Path
 
+import pytest
+
 import compactlab
 from compactlab import metrics, texts
 from compactlab.metrics.codes import REASONS
@@ -13,9 +15,18 @@ CODE = "\n".join((FIGURES / name).read_text("utf-8") for name in ("format.js", "
 PAGE_SIZES = (None, 4096, 16384, 65536)
 
 
+@pytest.fixture(params=["en", "zh"])
+def language(request):
+    """Each language in turn."""
+    compactlab.language(request.param)
+    yield request.param
+    compactlab.language("en")
+
+
 def _in_browser(page, expression, cases):
-    """Value of a JavaScript expression of `it` for each case."""
-    body = f"{CODE}; return JSON.stringify(JSON.parse(text).map(it => {expression}));"
+    """Value of a JavaScript expression of `it` for each case, in the language chosen."""
+    words = json.dumps(texts.translated(texts.NUMBER_WORDS))
+    body = f"{CODE}; numberText = translator({words}); return JSON.stringify(JSON.parse(text).map(it => {expression}));"
     return json.loads(page.evaluate(f"text => {{ {body} }}", json.dumps(cases)))
 
 
@@ -50,6 +61,7 @@ def _amounts():
     return sorted({amount for amount in exact + edges if amount >= 0})
 
 
+@pytest.mark.usefixtures("language")
 def test_format__equals_python(page, capsys):
     amounts = _amounts()
     parts = (1, 3, 200, 1000, 4096, 10**6)
@@ -112,13 +124,16 @@ def _cells():
 
 
 def _compare(page, cells, who):
-    js = _in_browser(page, f"verdictSentence(it, {json.dumps(metrics.templates())}, {json.dumps(who)})", cells)
+    js = _in_browser(
+        page, f"verdictSentence(it, {json.dumps(metrics.templates())}, {json.dumps(who)})", cells
+    )
     python = [metrics.sentence(cell, who=who) for cell in cells]
     different = [pair for pair in zip(js, python, strict=True) if pair[0] != pair[1]]
     assert not different, different[0]
     return len(cells)
 
 
+@pytest.mark.usefixtures("language")
 def test_sentence__equals_python_for_every_reason(page, capsys):
     cells = _cells()
     assert {cell["reason"] for cell in cells} == set(range(len(REASONS)))
