@@ -244,9 +244,9 @@ class _Teller:
                 "mark": (("step", "row"), mark),
                 "span": ("row", span),
                 "text": ("step", [step.text for step in steps]),
-                "used": ("step", used, {"long_name": _("in use"), "units": "bytes"}),
-                "holes": ("step", holes, {"long_name": _("given back, in holes"), "units": "bytes"}),
-                "frames": ("step", frames, {"long_name": _("physical memory"), "units": "frames"}),
+                "used": ("step", used, {"long_name": _("in use"), "units": _("bytes")}),
+                "holes": ("step", holes, {"long_name": _("given back, in holes"), "units": _("bytes")}),
+                "frames": ("step", frames, {"long_name": _("physical memory"), "units": _("page frames")}),
             },
             {"row": rows},
             {

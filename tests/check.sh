@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 browser() { command -v "${CHROMIUM:-chromium}" || command -v chromium-browser; }
 missing=
 browser >/dev/null || missing="chromium fonts-dejavu-core"
+[ -n "$(fc-list :lang=zh-cn 2>/dev/null)" ] || missing="$missing fonts-wqy-microhei"
 [ -d .venv ] || python3 -c "import ensurepip" 2>/dev/null || missing="$missing python3-venv"
 if [ -n "$missing" ]; then
     as_root=$([ "$(id -u)" = 0 ] || echo sudo)

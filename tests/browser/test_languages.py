@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import gettext
 import re
 
 import pytest
+from brackets import bare
 from harness import Eyes
 
 import compactlab as cl
-from compactlab import texts
+from compactlab import pagemoves, texts
+from compactlab.allocators import story, traces
+from compactlab.simulation.buddies import Buddies
 
-UNITS = {"GiB", "MiB", "KiB", "B", "UTC", "ms", "ns", "min", "PFN"}
+UNITS = {"GiB", "MiB", "KiB", "B", "UTC", "ms", "ns", "min", "PFN", "Enter"}
 KERNEL = {
     *("DMA", "DMA32", "Normal", "Movable", "Unmovable", "Reclaimable", "HighAtomic", "CMA", "Isolate"),
     *("complete", "contended", "success", "partial_skipped", "skipped", "deferred", "not_suitable_page"),
-    *("no_suitable_page", "compactlab", "Linux"),
+    *("no_suitable_page", "compactlab", "Linux", "PGD", "PUD", "PMD", "PTE"),
 }
 WRITTEN = """(() => {
   const found = [], UNREAD = ['STYLE', 'SCRIPT', 'NOSCRIPT'];
@@ -53,19 +55,6 @@ CROWDED = """eyes.all('.r').filter((row) => row.checkVisibility() && row.childre
 """Rows of a name and a value in which the two touch, or the value leaves its column."""
 
 
-class Bracketed(gettext.NullTranslations):
-    """Puts every text in brackets: what has none on the screen is not an interface text."""
-
-    def gettext(self, message: str) -> str:
-        return f"⟦{message}⟧"
-
-
-def bare(text: str) -> str:
-    while (inner := re.sub("⟦[^⟦⟧]*⟧", "", text)) != text:
-        text = inner
-    return text
-
-
 def simulated():
     return cl.simulate(cl.Zone("64 MiB"), cl.workloads.huge_faults(faults=16))
 
@@ -75,6 +64,13 @@ def scored():
     return cl.score(cl.compact_zone(cl.Zone.from_pages(recording, "0/Normal")), recording)
 
 
+def buddies():
+    zone = Buddies(16)
+    zone.free(5, 4, 6, 7, 1)
+    zone.alloc(0)
+    return zone.story(texts._("{count} pages").format(count=16))
+
+
 SCENES = {
     "whole-story": lambda: cl.datasets.load("whole-story"),
     "recorded": lambda: cl.datasets.load("page-map-direct"),
@@ -82,13 +78,19 @@ SCENES = {
     "compared": lambda: {"one": cl.datasets.load("whole-story"), "two": [simulated(), simulated()]},
     "schedule": lambda: cl.schedule("64 MiB", policies=["every 6 h"], windows=[4], seeds=1),
     "score": scored,
+    "buddies": buddies,
+    "page tables": lambda: cl.pagetables.story(cl.pagetables.touched([0x10000, 0x4000_0000])),
+    "mappings": lambda: pagemoves.story(2),
+    "case study": lambda: cl.casestudy.story(cl.casestudy.recorded()),
+    "allocators": lambda: story(traces.written("hole 64, wall 16, free hole, asked 32"), size=256),
+    "quiz": lambda: cl.Quiz(),
 }
 """What is drawn, made in the language of the test: some of it holds sentences."""
 
 
 def data_words(shown) -> set[str]:
     """Words that come from the data: names of recordings, phases and machines, as typed by people."""
-    found = {"one", "two", "office", "fault"}
+    found = {"one", "two", "office", "fault", "written", "by", "hand"}
     runs = [run for run in (shown if isinstance(shown, list) else [shown]) if hasattr(run, "children")]
     for run in runs:
         told = [run.attrs.get(name, "") for name in ("name", "machine", "kernel", "config")]
@@ -99,29 +101,19 @@ def data_words(shown) -> set[str]:
     return found
 
 
-@pytest.fixture
-def bracketed(monkeypatch):
-    monkeypatch.setattr(texts, "_current", ("xx", Bracketed()))
-
-
-@pytest.fixture
-def chinese():
-    cl.language("zh")
-    yield
-    cl.language("en")
-
-
 def opened(page, path) -> Eyes:
     page.goto(path.as_uri())
     eyes = Eyes(page)
-    eyes.wait("eyes.documents().length === 1 && !document.getElementById('message')")
+    eyes.wait("document.querySelector('h1') && !document.getElementById('message')")
     page.wait_for_timeout(300)
     return eyes
 
 
 def states(eyes: Eyes):
     """Every sheet at three moments, every table, and what the toggles show; yields the name of each."""
-    models = eyes("[...eyes.documents()[0].all_models].map((model) => model.name)")
+    models = eyes(
+        "eyes.documents().flatMap((document) => [...document.all_models].map((model) => model.name))"
+    )
     for sheet in eyes("eyes.all('[data-sheet]').map((tab) => tab.dataset.sheet)") or [""]:
         if sheet:
             eyes("(eyes.all(`[data-sheet=${given}]`)[0].click(), 0)", sheet)
