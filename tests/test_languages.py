@@ -88,12 +88,12 @@ def test_catalogue__keeps_places_markup_and_code(chinese_texts):
 
 
 def test_catalogue__written_and_compiled_are_one(update, fresh):
-    told = update.template(fresh)
+    told = update.written(fresh)
     again = "run `python compactlab/locale/update.py`"
     assert (PACKAGE / "locale/compactlab.pot").read_bytes() == told, again
     for path in update.languages():
         catalogue = update.merged(fresh, path)
-        assert update._written(catalogue) == path.read_bytes(), again
+        assert update.written(catalogue) == path.read_bytes(), again
         assert update.compiled(catalogue) == path.with_suffix(".mo").read_bytes(), again
 
 

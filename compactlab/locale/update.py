@@ -22,22 +22,28 @@ HEADER = """\
 # Written by compactlab/locale/update.py; translations go into the .po beside each language.
 #"""
 
-_UNSAID = tuple(
-    f'"{field}'.encode()
-    for field in (
-        "POT-Creation-Date",
-        "PO-Revision-Date",
-        "Report-Msgid",
-        "Last-Tr",
-        "Language-T",
-        "Generated-By",
-    )
-)  # of the header: what the history of the file tells, or what would differ from one machine to another
+_SAID = (
+    "Project-Id-Version",
+    "Language",
+    "Plural-Forms",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+)
+"""Fields of the header; others tell what the history of the file tells, or differ from machine to machine."""
+
+
+class _Plain(Catalog):
+    """A catalogue whose bytes depend on its texts alone."""
+
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, value in super().mime_headers if name in _SAID]
 
 
 def extract(package: Path = LOCALE.parent) -> Catalog:
     """All texts of the source that are marked by ``_`` or ``N_``, with the files they are in."""
-    found = Catalog(project="compactlab", version="0", fuzzy=False, charset="utf-8", header_comment=HEADER)
+    found = _Plain(project="compactlab", version="0", fuzzy=False, charset="utf-8", header_comment=HEADER)
     for path, _line, message, comments, _context in extract_from_dir(
         package,
         [("**.py", "python")],
@@ -49,19 +55,24 @@ def extract(package: Path = LOCALE.parent) -> Catalog:
     return found
 
 
-def template(found: Catalog) -> bytes:
-    """The text of compactlab.pot."""
-    return _written(found)
-
-
 def merged(found: Catalog, path: Path) -> Catalog:
     """Translations of a language for the texts that are in the source now; new ones are empty."""
     language = path.parents[1].name
     with path.open("rb") if path.exists() else io.BytesIO() as file:
         known = read_po(file, locale=language, domain="compactlab", charset="utf-8")
-    known.update(found, no_fuzzy_matching=True)
-    known.project, known.fuzzy = found.project, False
-    return known
+    out = _Plain(locale=language, project=found.project, header_comment=known.header_comment, charset="utf-8", fuzzy=False)  # fmt: skip
+    for message in found:
+        if message.id:
+            told = known.get(message.id)
+            out.add(message.id, told.string if told else "", message.locations, auto_comments=message.auto_comments)  # fmt: skip
+    return out
+
+
+def written(catalogue: Catalog) -> bytes:
+    """The bytes of a .po, or of the .pot."""
+    out = io.BytesIO()
+    write_po(out, catalogue, width=0, sort_by_file=True, include_lineno=False)
+    return out.getvalue()
 
 
 def compiled(catalogue: Catalog) -> bytes:
@@ -76,20 +87,14 @@ def languages() -> list[Path]:
     return [folder / "compactlab.po" for folder in sorted(LOCALE.glob("*/LC_MESSAGES"))]
 
 
-def _written(catalogue: Catalog) -> bytes:
-    out = io.BytesIO()
-    write_po(out, catalogue, width=0, sort_by_file=True, include_lineno=False, ignore_obsolete=True)
-    return b"\n".join(line for line in out.getvalue().split(b"\n") if not line.startswith(_UNSAID))
-
-
 def main() -> int:
     """Write all catalogues; 1 if a text has no translation."""
     found = extract()
-    (LOCALE / "compactlab.pot").write_bytes(template(found))
+    (LOCALE / "compactlab.pot").write_bytes(written(found))
     missing = 0
     for path in languages():
         catalogue = merged(found, path)
-        path.write_bytes(_written(catalogue))
+        path.write_bytes(written(catalogue))
         path.with_suffix(".mo").write_bytes(compiled(catalogue))
         left = [message.id for message in catalogue if message.id and not message.string]
         print(f"{path.parents[1].name}: {len(catalogue)} texts, {len(left)} not translated")
