@@ -8,7 +8,6 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from matplotlib import get_data_path
 from PIL import ImageFont
 
 from ..texts import NO_BREAK, columns, language
@@ -66,6 +65,8 @@ def drawable() -> Iterator[None]:
 @functools.cache
 def _font(size: int, file: tuple[str, int] | None) -> ImageFont.FreeTypeFont:
     if file is None:
+        from matplotlib import get_data_path  # takes its time, and only films need it
+
         # The same letters and signs everywhere; Pillow's own font has no µ.
         return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
     return ImageFont.truetype(file[0], size, file[1])
