@@ -95,8 +95,8 @@ def check(name: str, answer: Any = ..., *, hint: int | None = None) -> Outcome:
     name
         Of the exercise; `teaching.list()` has them all.
     answer
-        The answer; `...` if there is none yet: then the task is shown. A number may be text with a unit, such as `"2 MiB"`. Whatever
-        it is, no error is raised: what cannot be judged is told apart from what is wrong.
+        The answer; `...` if there is none yet: then the task is shown. A number may be text with a unit, such as
+        `"2 MiB"`. Whatever it is, no error is raised: what cannot be judged is told apart from what is wrong.
     hint
         Number of a hint to show, 1 the first. If not given: after each wrong answer the next one.
 
