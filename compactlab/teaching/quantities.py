@@ -64,8 +64,7 @@ KINDS = {
 }
 """What is measured, in words; of other units it is a count."""
 
-# As the kernel prints them, kB and KB are 1024 bytes.
-_ALIASES = {
+ALIASES = {
     "byte": "B", "bytes": "B", "字节": "B",
     "k": "KiB", "kb": "KiB", "kib": "KiB", "kibibyte": "KiB", "kibibytes": "KiB",
     "m": "MiB", "mb": "MiB", "mib": "MiB", "g": "GiB", "gb": "GiB", "gib": "GiB", "t": "TiB", "tb": "TiB", "tib": "TiB",
@@ -81,16 +80,20 @@ _ALIASES = {
     "request": "requests", "step": "steps", "阶": "order", "x": "times", "×": "times", "倍": "times",
     "mapping": "mappings", "zone": "zones", "run": "runs", "page table": "page tables",
 }  # fmt: skip
+"""Other ways of writing a unit. As the kernel prints them, kB and KB are 1024 bytes."""
 
 _NUMBER = r"[+-]?(?:\d{1,3}(?:[ _,]\d{3})+(?:\.\d+)?|\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d{1,3})?"
-_TEXT = re.compile(
+NUMBER_TEXT = re.compile(
     rf"(?P<before>order\s*|~|≈|=)?\s*(?P<number>{_NUMBER})\s*(?:(?P<operator>\*\*|\^|/)\s*(?P<second>\d{{1,9}}))?"
     r"\s*(?P<unit>[^\d\s].*)?",
     re.IGNORECASE,
 )
+"""A number as people write it, with a unit or without."""
 _MOST_EXPONENT = 64
-_LARGEST = 10**30
-_LONGEST = 100
+LARGEST = 10**30
+"""Numbers beyond it are not read."""
+LONGEST = 100
+"""Characters of an answer that are read at most."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,7 @@ def known(text: str) -> str | None:
     if text in UNITS:
         return text
     lower = text.lower()
-    return _ALIASES.get(lower) or next((name for name in UNITS if name and name.lower() == lower), None)
+    return ALIASES.get(lower) or next((name for name in UNITS if name and name.lower() == lower), None)
 
 
 def unit_text(unit: str) -> str:
@@ -232,7 +235,7 @@ def _of_text(answer: str, unit: str, page_size: int) -> Quantity | Problem:
     if not answer.strip():
         return Problem("nonsense", _("The answer is empty."))
     text = unicodedata.normalize("NFKC", answer).replace("−", "-").strip()
-    match = _TEXT.fullmatch(text) if len(text) <= _LONGEST else None
+    match = NUMBER_TEXT.fullmatch(text) if len(text) <= LONGEST else None
     if match is None:
         return Problem(
             "wrong_type",
@@ -260,7 +263,7 @@ def _of_text(answer: str, unit: str, page_size: int) -> Quantity | Problem:
 
 def _converted(number: Fraction, given: str | None, unit: str, page_size: int) -> Quantity | Problem:
     """The number in the unit asked for, if both measure the same; a bare number is in that unit."""
-    if abs(number) > _LARGEST:
+    if abs(number) > LARGEST:
         return Problem("out_of_range", _("The answer is larger than anything in a computer."))
     if given is None:
         return Quantity(_plain(number))

@@ -21,7 +21,7 @@ _LEVEL = {
     "nonsense": "warn",
     "not_answered": "accent",
 }
-_HEADINGS = {
+HEADINGS = {
     "right": N_("Right."),
     "wrong_value": N_("Not right."),
     "out_of_range": N_("That cannot be."),
@@ -30,6 +30,7 @@ _HEADINGS = {
     "nonsense": N_("That cannot be judged."),
     "not_answered": N_("Not answered yet."),
 }
+"""What is said first of an answer of each kind."""
 KINDS = tuple(_LEVEL)
 """What an answer can be found to be."""
 _WIDTH = 96
@@ -95,7 +96,7 @@ class Outcome:
     @property
     def heading(self) -> str:
         """The outcome in a word or two."""
-        return _(_HEADINGS[self.kind])
+        return _(HEADINGS[self.kind])
 
     def __repr__(self) -> str:
         mark = _MARKS[_LEVEL[self.kind]]

@@ -84,17 +84,17 @@ def sheet(questions: Several[Question], title: str, seed: int | None) -> dict[st
         "language": language(),
         "questions": asked,
         "topics": [list(each) for each in topics.items()],
-        "verdicts": shown._HEADINGS,
+        "verdicts": shown.HEADINGS,
         "quantities": {
             "units": units,
-            "aliases": quantities._ALIASES,
+            "aliases": quantities.ALIASES,
             "kinds": quantities.KINDS,
-            "pattern": quantities._TEXT.pattern.replace("(?P<", "(?<"),
-            "longest": quantities._LONGEST,
-            "largest": quantities._LARGEST,
+            "pattern": quantities.NUMBER_TEXT.pattern.replace("(?P<", "(?<"),
+            "longest": quantities.LONGEST,
+            "largest": quantities.LARGEST,
         },
         "words": translated(
-            [*WORDS, *TEXTS, *KINDS.values(), *units, *shown._HEADINGS.values(), *quantities.KINDS.values()]
+            [*WORDS, *TEXTS, *KINDS.values(), *units, *shown.HEADINGS.values(), *quantities.KINDS.values()]
         ),
     }
 
