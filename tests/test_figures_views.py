@@ -27,7 +27,7 @@ from compactlab.figures.view import Missing, script, subject_of
 from compactlab.figures.watermarks import watermarks
 from compactlab.figures.who import LANES
 from compactlab.metrics.batches import migration_batches, refusals
-from compactlab.metrics.busy import busy_spans, busy_until
+from compactlab.metrics.busy import busy_spans, busy_until, no_faster_than_time
 from compactlab.simulation.costs import CostModel
 
 MS = 1_000_000
@@ -167,6 +167,29 @@ def test_busy_until__counts_every_nanosecond(spans, moments):
     both = np.array(spans, np.int64).reshape(-1, 2)
     slow = [sum(begin <= ns < end for ns in range(moment) for begin, end in spans) for moment in moments]
     assert busy_until((both[:, 0], both[:, 1]), np.array(moments)).tolist() == slow
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), min_size=1, max_size=8), st.integers(1, 2))
+def test_no_faster_than_time__no_interval_has_more_than_its_cpus(steps, cpus):
+    moments, spent = np.cumsum(steps, axis=0).T
+    shown = no_faster_than_time(moments, spent, cpus)
+    slow = [int(spent[0])]
+    for k in range(1, len(steps)):
+        slow.append(min(int(spent[k]), slow[-1] + cpus * int(moments[k] - moments[k - 1])))
+    assert shown.tolist() == slow
+
+
+def test_cpu__a_thread_takes_no_more_than_one_cpu_in_a_run_of_milliseconds():
+    lot = np.random.default_rng(12).random(16384)
+    zone = cl.Zone.from_kinds(np.where(lot < 0.3, "anon", np.where(lot < 0.85, "file", "free")))
+    growth = workloads.slab_growth(unmovable=0.05, reclaimable=0.05, shrink=0)
+    run = cl.simulate(zone, workloads.sequence(growth, workloads.huge_faults(faults=8)), frames=0)
+    charged = run["threads"].cpu_ns.diff("time") > run["threads"].elapsed.diff("time")
+    assert charged.sel(thread="kcompactd").any()  # a step that outlasts the time between two samples
+    told = cpu(subject_of(run, "light", 2000)).models["told"].data
+    assert told["t"][-1] < 0.1
+    for lane in ("kswapd", "kcompactd"):
+        assert 0.9 < told[lane].max() <= 1 + 1e-9, lane
 
 
 def test_cpu__of_a_recording_is_the_busy_time_in_its_trace():

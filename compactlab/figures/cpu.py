@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, HoverTool, Range1d
 
-from ..metrics.busy import busy_spans, busy_until
+from ..metrics.busy import busy_spans, busy_until, no_faster_than_time
 from ..texts import N_, _, translated
 from .spent import PARTS as SPENT
 from .timeline import seconds_of
@@ -89,8 +89,9 @@ def _spent(subject: Subject) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         return {}
     named = {"foreground": "requests", "kswapd": "kswapd", "kcompactd": "kcompactd"}
     moments = threads["elapsed"].to_numpy()
+    nodes = len({zone.split("/")[0] for zone in subject.zones})
     found = {
-        named[str(name)]: (moments, values)
+        named[str(name)]: (moments, no_faster_than_time(moments, values, nodes))
         for name, values in zip(threads["thread"].values, threads["cpu_ns"].to_numpy().T, strict=True)
         if str(name) in named
     }

@@ -46,7 +46,7 @@
       const free = total[ctx.row], pcp = value('pcp', k), boost = value('boost', k);
       const line = (name) => { const [token, dash] = m.marks[name]; return `<span style="display:inline-block;width:22px;border-top:3px ${dash} ${ctx.colour(token)};vertical-align:4px;margin-right:7px"></span>`; };
       const rows = names.map((name) => `<div class="r n"><span>${line(name)}${text(name)}</span><span>${size(mark(name, k))}</span></div>`).join('');
-      const said = free > mark('high', k) ? 'above high: kswapd rests' : free > mark('low', k) ? 'below high: kswapd, once woken, goes on' : free > mark('min', k) ? 'below low: requests wake kswapd' : 'below min: requests reclaim themselves';
+      const said = free > mark('high', k) ? 'above high: kswapd rests' : free > mark('low', k) ? 'below high: kswapd works if awake' : free > mark('min', k) ? 'below low: requests wake kswapd' : 'below min: requests must reclaim';
       const early = ctx.t < told.t[0] - 1e-9 ? text('marks first read at {time}', {time: ctx.clock(told.t[0])}) : text(said);
       words(`${head}<div class="r n"><span><span class=ruler style="width:22px"></span>${text('free')}</span><b>${ctx.memory(free)}</b></div>${rows}`
         + `<div class="m" style="white-space:nowrap">${early}${boost > 0 ? `<br>${text('boosted by {size}', {size: ctx.memory(boost)})}` : ''}</div>`

@@ -15,8 +15,8 @@ MARKS = {"high": ("ok", "solid"), "low": ("warn", "dashed"), "min": ("bad", "dot
 
 _WORDS = (
     N_("Free pages and watermarks"), N_("free"), N_("high"), N_("low"), N_("min"), N_("boosted by"), N_("per-CPU, not in buddyinfo"),
-    N_("marks not recorded for this zone"), N_("above high: kswapd rests"), N_("below high: kswapd, once woken, goes on"),
-    N_("below low: requests wake kswapd"), N_("below min: requests reclaim themselves"), N_("at"),
+    N_("marks not recorded for this zone"), N_("above high: kswapd rests"), N_("below high: kswapd works if awake"),
+    N_("below low: requests wake kswapd"), N_("below min: requests must reclaim"), N_("at"),
     N_("boosted by {size}"), N_("marks first read at {time}"), N_("per-CPU lists (not in buddyinfo)"), N_("watermark {name}"),
 )  # fmt: skip
 

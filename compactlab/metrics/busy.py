@@ -100,3 +100,31 @@ def busy_until(spans: Spans, moments: np.ndarray) -> np.ndarray:
 
     moments = np.asarray(moments, np.int64)
     return passed(spans[0]) - passed(spans[1])
+
+
+def no_faster_than_time(moments: np.ndarray, spent: np.ndarray, cpus: int = 1) -> np.ndarray:
+    """CPU time up to each moment, none of it before it can have passed.
+
+    A simulated thread is charged with all of a step when it begins it: with more than has passed, if its
+    counter is read before the step is over.
+
+    Parameters
+    ----------
+    moments
+        When the counter was read. Unit: ns.
+    spent
+        What it said. Unit: ns.
+    cpus
+        Threads counted together, each on a CPU of its own.
+
+    Returns
+    -------
+        Shape of moments. Unit: ns.
+
+    Examples
+    --------
+    >>> no_faster_than_time(np.array([0, 10, 20, 40]), np.array([0, 15, 15, 15])).tolist()
+    [0, 10, 15, 15]
+    """
+    passed = moments * cpus
+    return np.asarray(passed + np.minimum.accumulate(spent - passed))

@@ -115,9 +115,19 @@ def _moments(
     part = subject.run.copy()
     part["zones"] = xr.DataTree(moments)
     verdict = metrics.verdict(part, order, text=False).isel(zone=0)
+    seconds = seconds_of(moments)
     for step, column in enumerate(columns):
         sentence = metrics.sentence({**_numbers(verdict.isel(time=step)), "zone": named})
-        yield int(column), f"{seconds_of(moments)[step]:.1f} s", sentence
+        yield int(column), _clock(seconds[step], seconds[-1]), sentence
+
+
+def _clock(seconds: float, last: float) -> str:
+    """Tell a moment in milliseconds where the whole takes less than a second.
+
+    >>> _clock(0.00412, 0.0081), _clock(0.00412, 61.0)
+    ('4.1 ms', '0.0 s')
+    """
+    return f"{seconds * 1e3:.1f} ms" if last < 1 else f"{seconds:.1f} s"
 
 
 def _numbers(cell: xr.Dataset) -> dict[str, object]:
