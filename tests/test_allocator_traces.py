@@ -380,9 +380,29 @@ def test_story__many_requests_are_sampled_and_the_arena_found():
     assert 0.4 < obtained["first fit"] < 0.8
 
 
+def test_story__says_how_many_policies_have_served_all_and_then_who_refuses_least():
+    trace = traces.steady(requests=1200, live=150, seed=1)
+    texts = story(trace, size=40 * 1024, steps=100).text.values
+    first = next(text for text in texts if "policies have served all" in text)
+    assert "6 of 7 policies have served all; fewest steps of search: buddy" in first
+    tight = story(trace, ["worst fit", "next fit"], size=33 * 1024, steps=4)
+    refused = dict(zip(tight.row.values, tight.refused.values[-1], strict=True))
+    assert refused["next fit"] < refused["worst fit"]
+    assert f"fewest refused: next fit ({refused['next fit']})" in str(tight.text.values[-1])
+
+
+def test_story__opens_with_the_measure_asked_for():
+    trace = traces.adversarial("best fit")
+    told = story(trace, size=432, first="internal")
+    assert [measure.title for measure in story_of(told).measures][:2] == ["Internal", "Refused so far"]
+    assert told.internal.equals(story(trace, size=432).internal)
+
+
 def test_story__says_what_is_wrong():
     with pytest.raises(ValueError, match="steps, cells: found 1, 160"):
         story(traces.written("a 16"), steps=1)
+    with pytest.raises(ValueError, match="first: found 'latency'; expected one of refused"):
+        story(traces.written("a 16"), first="latency")
 
 
 def test_story__is_shown(tmp_path):

@@ -36,6 +36,7 @@ def story(
     steps: int = 120,
     cells: int = 160,
     grows: bool = False,
+    first: str = "refused",
     **rules: Any,
 ) -> xr.Dataset:
     """Tell how policies serve one trace, as a story that `cl.show` animates: a row of memory for each.
@@ -49,6 +50,8 @@ def story(
         that, each is a step.
     cells
         Pieces of equal size that the arena is drawn as at most; each shows what most of it is.
+    first
+        The measure whose lines are seen before another is chosen.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def story(
     Raises
     ------
     ValueError
-        As for `compare`; also if fewer than 2 steps or 1 cell are asked for.
+        As for `compare`; also if fewer than 2 steps or 1 cell are asked for, or there is no such measure.
 
     Examples
     --------
@@ -70,6 +73,8 @@ def story(
     """
     if steps < 2 or cells < 1:
         raise ValueError(f"steps, cells: found {steps}, {cells}; expected at least 2 and 1")
+    if first not in _MEASURES:
+        raise ValueError(f"first: found {first!r}; expected one of {', '.join(_MEASURES)}")
     chosen = [policies] if isinstance(policies, str) else list(policies)
     check(trace)
     if not trace.sizes["request"]:
@@ -82,7 +87,8 @@ def story(
     painted = [_painted(trace, policy, size, grows, rules, moments, cells) for policy in chosen]
     kind, mark, replayed = zip(*painted, strict=True)
     told = _Told(trace, chosen, replayed, of_object(trace, trace["size"].values))
-    measures = {name: _measure(name, replayed, moments, trace.attrs["unit"]) for name in _MEASURES}
+    names = [first, *(name for name in _MEASURES if name != first)]
+    measures = {name: _measure(name, replayed, moments, trace.attrs["unit"]) for name in names}
     text = [_sentence(told, *pair) for pair in pairwise([-1, *moments])]
     if "problems" in trace.attrs:
         text[-1] += " " + _("Problems of the recording: {problems}.").format(
@@ -221,10 +227,17 @@ def _so_far(told: _Told, moment: int) -> str:
         "steps": count(steps[quickest]),
         "least": _(told.policies[least]),
         "refused": count(refused[least]),
+        "serving": refused.count(0),
+        "policies": len(refused),
     }
     if not any(refused):
         return _(
             "After {done} of {requests} requests: nothing refused; fewest steps of search: {quickest} ({steps})."
+        ).format(**numbers)
+    if not all(refused):
+        return _(
+            "After {done} of {requests} requests: {serving} of {policies} policies have served all; fewest steps of "
+            "search: {quickest} ({steps})."
         ).format(**numbers)
     return _(
         "After {done} of {requests} requests: fewest refused: {least} ({refused}); fewest steps of search: "

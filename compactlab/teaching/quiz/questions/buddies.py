@@ -239,7 +239,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Half of memory is free, and not even a pair can be had. Such a pattern is what the recordings of "
             "this course begin with; only moving pages mends it."
         ),
-        shown_in=Pointer("13-five-triggers", "zone"),
+        shown_in=Pointer("03-which-free-block-to-give", "checkerboard"),
         truth=_half_freed,
     ),
     Choice(
@@ -247,8 +247,8 @@ QUESTIONS: tuple[Question, ...] = (
         rows=("S5",),
         level="advanced",
         text=N_(
-            "The kernel keeps movable and unmovable pages in different pageblocks. Slab grows, and no unmovable "
-            "pageblock has a free page left. What happens?"
+            "The kernel keeps movable and unmovable pages in different pageblocks. Slab grows, no unmovable "
+            "pageblock has a free page left, and no pageblock is free as a whole. What happens?"
         ),
         options=(
             Option("fallback", N_("A block is taken from a movable pageblock: the two are mixed.")),

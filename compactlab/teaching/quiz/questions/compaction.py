@@ -193,7 +193,7 @@ QUESTIONS: tuple[Question, ...] = (
             "32 pages (COMPACT_CLUSTER_MAX). If the scan then goes on in the same pageblock, all the rest of it is "
             "taken at once, so that no block is left half done."
         ),
-        shown_in=Pointer(_WATCH, "scanners-walk"),
+        shown_in=Pointer(_ZONE, "show-run"),
         truth=_first_batch,
     ),
     Choice(
@@ -236,7 +236,7 @@ QUESTIONS: tuple[Question, ...] = (
             "there before. How is the zone now?"
         ),
         options=(
-            Option("one", N_("It has one such block; the rest is as fragmented as before.")),
+            Option("one", N_("One such block was made; the rest is as fragmented as before.")),
             Option(
                 "tidy",
                 N_("It is compacted: most of free memory is in large blocks."),
@@ -249,10 +249,8 @@ QUESTIONS: tuple[Question, ...] = (
             ),
             Option(
                 "less",
-                N_("It has 2 MiB less of free memory, in smaller pieces."),
-                N_(
-                    "That describes it once the block is taken; and its free memory is not in smaller pieces for it."
-                ),
+                N_("It is more fragmented: 2 MiB in one piece are gone."),
+                N_("The block that the request takes was not there before: it was made of small pieces."),
             ),
         ),
         answer="one",

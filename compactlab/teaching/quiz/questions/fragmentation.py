@@ -262,8 +262,8 @@ QUESTIONS: tuple[Question, ...] = (
                 "both",
                 N_("Compaction first, then reclaim"),
                 N_(
-                    "The kernel asks the fragmentation index first: at 0.438 it is below the threshold of 0.5, and "
-                    "compaction is not even begun."
+                    "Compaction is not even begun: so little is free that the watermark forbids it, and the index of 0.438 "
+                    "would too, being below the threshold of 0.5."
                 ),
             ),
             Option(

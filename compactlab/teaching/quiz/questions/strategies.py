@@ -130,8 +130,8 @@ QUESTIONS: tuple[Question, ...] = (
         id="which-fit",
         rows=("S15",),
         text=N_(
-            "Free are pieces of 8, 3, 12 and 5 KB, in this order of addresses, with memory in use between them. Three "
-            "of these statements are right."
+            "Free are pieces of 8, 3, 12 and 5 KB, in this order of addresses, with memory in use between them. A "
+            "request for 5 KB comes. Three of these statements are right."
         ),
         options=(
             Option(
@@ -145,7 +145,7 @@ QUESTIONS: tuple[Question, ...] = (
                 N_("True: it is the smallest that is large enough."),
             ),
             Option("worst", N_("Worst fit takes 5 KB from the piece of 12."), N_("True: it is the largest.")),
-            Option("joined", N_("Best fit also finds 13 KB, by taking several pieces.")),
+            Option("joined", N_("Best fit would serve a request for 13 KB too, from several pieces.")),
         ),
         answer="joined",
         explanation=N_(
@@ -160,7 +160,8 @@ QUESTIONS: tuple[Question, ...] = (
         rows=("S15",),
         level="advanced",
         text=N_(
-            "Best fit leaves the smallest remainder each time. So is it refused a request at the latest of all fits?"
+            "Best fit leaves the smallest remainder each time. Does it therefore always hold out longest before it has to "
+            "refuse a request?"
         ),
         options=(
             Option(

@@ -344,12 +344,15 @@ QUESTIONS: tuple[Question, ...] = (
         rows=("S9",),
         level="advanced",
         text=N_(
-            "When compaction of a zone fails, the next requests skip it; how many doubles with each failure. At how "
-            "many does it stay?"
+            "When compaction of a zone fails, only one in 2 of the next requests tries it again, then one in 4, and "
+            "so on with each failure. At one in how many does it stay?"
         ),
         answer=64,
         unit="requests",
-        slips=(Slip(6, N_("6 is the largest shift: 2^6 requests.")),),
+        slips=(
+            Slip(6, N_("6 is the largest shift: 2^6 requests.")),
+            Slip(63, N_("63 of them skip it, and the next one tries: one in 64.")),
+        ),
         explanation=N_(
             "2^6 = 64. In the recording `direct-compaction-fails` all values from 1 to 64 occur. Skipping is what "
             "keeps a hopeless zone from costing every request a scan."
