@@ -40,6 +40,14 @@ def test_rates__gaps_resets_and_levels():
     assert (rates.attrs["backward"], rates.attrs["absent"]) == (1, 3)
 
 
+def test_rises__of_counters_in_both_samples():
+    values = {"compact_stall": [3, 10, 4], "pgfault": [None, 5, 9], "nr_free_pages": [1, 2, 3]}
+    rises = metrics.rises(schema.new_run({"counters": counters(values)}))
+    assert rises.to_series().to_dict() == {"compact_stall": 1}
+    with pytest.raises(ValueError, match="expected counters"):
+        metrics.rises(schema.new_run({}))
+
+
 def test_rates__named_counters():
     run = schema.new_run({"counters": counters({"a": [0, 1], "nr_written": [3, 9]})})
     assert metrics.rates(run, ["nr_written"]).values.tolist()[1] == [6.0]

@@ -3,7 +3,7 @@
 from .codes import OUTCOMES, REASONS
 from .compaction import WHO, compaction_runs, compaction_work
 from .comparison import JUDGEMENTS, compare
-from .counters import rates
+from .counters import rates, rises
 from .fidelity import outcome, score
 from .fragmentation import fragmentation_score
 from .indices import extfrag_for_order, fragmentation_index, unusable_index
@@ -34,6 +34,7 @@ __all__ = [
     "outcome",
     "part",
     "rates",
+    "rises",
     "score",
     "sentence",
     "summary",

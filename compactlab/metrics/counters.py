@@ -1,4 +1,4 @@
-"""Rates of the kernel's cumulative counters."""
+"""Rates and rises of the kernel's cumulative counters."""
 
 from __future__ import annotations
 
@@ -60,6 +60,42 @@ def rates(run: xr.DataTree, counters: Sequence[str] | None = None) -> xr.DataArr
         out[1:] = np.where(listed & ~backward & (seconds > 0)[:, None], difference / seconds[:, None], np.nan)
     attrs = {"units": "1/s", "backward": int(backward.sum()), "absent": int((~listed).sum())}
     return xr.DataArray(out, recorded.value.coords, recorded.value.dims, "rates", attrs)
+
+
+def rises(run: xr.DataTree) -> xr.DataArray:
+    """How far each cumulative counter rose from the first sample to the last.
+
+    Parameters
+    ----------
+    run
+        A run with counters.
+
+    Returns
+    -------
+        Dims (counter), int64, of the counters in both samples; levels (``nr_*``) are left out. `counter` is
+        an index: ``rises(run).sel(counter="pgsteal_kswapd")``.
+
+    Raises
+    ------
+    ValueError
+        If the run has no counters.
+
+    Examples
+    --------
+    >>> import compactlab.schema as schema
+    >>> group = xr.Dataset(
+    ...     {"value": (("time", "counter"), [[5], [11]]), "present": (("time", "counter"), [[True], [True]])},
+    ...     {"time": [0, 1], "elapsed": ("time", [0, 1]), "counter": np.array(["pgfault"], object)},
+    ... )
+    >>> rises(schema.new_run({"counters": group})).sel(counter="pgfault").item()
+    6
+    """
+    recorded = needed(run, "counters", "Record /proc/vmstat too").isel(time=[0, -1])
+    difference, listed = increments(recorded)
+    names = [str(name) for name in recorded.counter.values]
+    kept = [k for k, name in enumerate(names) if listed[0, k] and not name.startswith(_LEVELS)]
+    counters = xr.Variable("counter", np.array([names[k] for k in kept], object))
+    return xr.DataArray(difference[0, kept], {"counter": counters}, ("counter",), "rises")
 
 
 def increments(recorded: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
