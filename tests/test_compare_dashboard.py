@@ -46,7 +46,7 @@ def test_render__several_runs_in_one_file(tmp_path, capsys):
     path = cl.render(runs, tmp_path / "compare.html", order=1)
     told = capsys.readouterr().out.replace(texts.NO_BREAK, " ")
     assert told.startswith(f"{path}: ")
-    assert "MB, a: 1 run, b: 2 runs" in told
+    assert "MB\na: 1 run, b: 2 runs" in told
     assert "<title>a · b</title>" in path.read_text()
     cl.render({"left": runs[0], "right": runs[1]}, path)
     assert "<title>left · right</title>" in path.read_text()

@@ -127,7 +127,7 @@ def render(
     content = page.encode()
     write_file(path, content)
     size = f"{len(content) / 1e6:.1f}{texts.NO_BREAK}MB"
-    print(f"{path}: {size}, {scene.note}" if scene.note else f"{path}: {size}")  # noqa: T201
+    print(f"{path}: {size}", *filter(None, [scene.note]), sep="\n")  # noqa: T201
     return path
 
 
