@@ -151,3 +151,46 @@ def test_neighbours__only_upwards_and_only_frames():
     assert neighbours(np.array([3, 4, 5])) == 2
     assert neighbours(np.array([5, 4, 3])) == 0
     assert neighbours(np.array([0, 1, -1, 0])) == 0
+
+
+@pytest.fixture(scope="module")
+def effect():
+    return casestudy.effect()
+
+
+def test_effect__each_load_began_with_memory_in_crumbs_or_compacted(effect):
+    before, after = (effect.unusable.sel(phase=phase) for phase in ("before", "after"))
+    assert (before > 0.98).all()
+    assert (after[effect.written] < 0.85).all()
+    assert (after[~effect.written] > 0.98).all()
+    assert effect.written.sum() == (~effect.written).sum() >= 5
+
+
+def test_effect__requests_compact_before_and_not_after_a_write(effect):
+    before, after = (effect.sel(phase=phase) for phase in ("before", "after"))
+    assert (before.attempts >= effect.sizes["request"] / 2).all()
+    assert (after.attempts[effect.written] < effect.sizes["request"] / 20).all()
+    assert (after.attempts[~effect.written] >= effect.sizes["request"] / 2).all()
+    assert (after.refused[effect.written] == 0).all()
+    assert (effect.refused >= 0).all()
+
+
+def test_effect__percentiles_are_of_all_requests_of_a_phase(effect):
+    assert effect.latency.shape == (effect.sizes["turn"], 2, 400)
+    text = (casestudy.program("effect") / "faults.csv").read_text()
+    waits = sorted(int(line.split(",")[2]) for line in text.splitlines() if line.startswith("3,after,"))
+    assert effect.latency_p50.sel(turn=3, phase="after") == (waits[199] + waits[200]) / 2
+    assert waits[394] <= effect.latency_p99.sel(turn=3, phase="after") <= waits[396]
+
+
+def test_effect__shares_are_shares(effect):
+    assert ((effect.cpu > 0.05) & (effect.cpu < 1)).all()
+    assert ((effect.threads >= 0) & (effect.threads < 1)).all()
+    assert ((effect.machine >= 0) & (effect.machine <= 1)).all()
+    assert (effect.write_cpu.notnull() == effect.written).all()
+
+
+def test_effect__less_work_comes_of_the_write_and_not_of_the_second_time(effect):
+    median = effect.cpu.groupby("written").median()
+    assert median.sel(written=True, phase="after") < 0.6 * median.sel(written=True, phase="before")
+    assert median.sel(written=False, phase="after") > 0.7 * median.sel(written=False, phase="before")
