@@ -239,7 +239,7 @@ QUESTIONS: tuple[Question, ...] = (
             Option(
                 "tail",
                 N_("Where compaction keeps failing, the slowest 1 % wait longer than 20 ms."),
-                N_("True: in `direct-compaction-fails` it is more than 100 ms."),
+                N_("True: in `direct-compaction-fails` it is about 100 ms."),
             ),
         ),
         answer="malloc",

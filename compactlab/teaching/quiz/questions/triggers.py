@@ -435,10 +435,10 @@ QUESTIONS: tuple[Question, ...] = (
         ),
         answer=("free", "direct", "worst", "manual"),
         explanation=N_(
-            "About 0.1 ms, 0.9 ms, 100 ms and more, and 1.9 s. It is not the usual direct compaction that hurts "
+            "About 0.1 ms, 0.9 ms, 100 ms, and 1.9 s. It is not the usual direct compaction that hurts "
             "most, but the one that fails after scanning a whole zone."
         ),
-        shown_in=Pointer("19-recorded-against-simulated", "tail"),
+        shown_in=Pointer("21-quiz", "recorded-waits"),
         truth=_waits,
     ),
 )
