@@ -157,7 +157,7 @@ def test_first_notebook__plays_live_in_jupyterlab(lab, page, artefact):
     page.evaluate(
         "document.querySelector('.jp-Notebook .jp-WindowedPanel-outer, .jp-WindowedPanel-outer')?.scrollTo(0, 0)"
     )
-    eyes.wait("eyes.documents().length === 1 && eyes.all('[role=status]').length === 1")
+    eyes.wait("eyes.documents().length === 1 && eyes.all('[role=status]:not(.cl-told)').length === 1")
     assert_plays(eyes)
     eyes(
         "(eyes.model('frame').value = 370, eyes.views().find((v) => v.model.name === 'compactlab').el.scrollIntoView(), 0)"
