@@ -193,7 +193,7 @@ QUESTIONS: tuple[Question, ...] = (
             "32 pages (COMPACT_CLUSTER_MAX). If the scan then goes on in the same pageblock, all the rest of it is "
             "taken at once, so that no block is left half done."
         ),
-        shown_in=Pointer(_ZONE, "lines"),
+        shown_in=Pointer(_ZONE, "show-run"),
         truth=_first_batch,
     ),
     Choice(
