@@ -592,3 +592,19 @@ def test_guide__snippet_marks_what_was_handed_in(tmp_path, monkeypatch, capsys):
         "ada 2 of 2",
         "bob 0 of 3 largest-order (wrong_value) holes (wrong_unit) make-it-start (nonsense)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "kind"),
+    [
+        ("many-mappings", "52 ms", "wrong_unit"),
+        ("many-mappings", "52 µs", "right"),
+        ("buddy-of", "48 KiB", "wrong_unit"),
+        ("holes", "5 MiB", "wrong_unit"),
+        ("holes", "20 KiB", "right"),
+        ("holes", "20 MiB", "wrong_value"),
+    ],
+)
+def test_check__right_number_with_a_wrong_unit_behind_it(name, answer, kind):
+    outcome = cl.teaching.check(name, answer)
+    assert outcome.kind == kind, outcome

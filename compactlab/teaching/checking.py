@@ -13,7 +13,7 @@ from ..texts import _
 from . import exercises
 from .answers import Answer, Number
 from .exercise import Exercise, Judged
-from .quantities import Problem, elsewhere, parse, unit_text
+from .quantities import Problem, as_written, elsewhere, parse, unit_text
 from .shown import Listing, Outcome, Task
 
 _wrong: dict[str, int] = {}
@@ -163,6 +163,9 @@ def _compared(exercise: Exercise, answer: object, value: Any) -> Judged | Proble
     if kind.same(value, truth):
         text = _(exercise.told) if exercise.told else _("The model gives {truth}.")
         return Judged(True, text.format(truth=kind.show(truth)))
+    written = _of_a_wrong_unit(kind, answer, truth)
+    if written is not None:
+        return written
     for mistake in exercise.mistakes:
         if kind.same(value, mistake.value(truth)):
             return Judged(False, _(mistake.why))
@@ -183,6 +186,19 @@ def _in_another_unit(kind: Answer, answer: object, value: Any, truth: Any) -> Pr
         "The amount is right, but as a bare number it is taken as {expected}, and this one is in {unit}."
     )
     return Problem("wrong_unit", text.format(expected=unit_text(kind.unit), unit=unit_text(unit)))
+
+
+def _of_a_wrong_unit(kind: Answer, answer: object, truth: Any) -> Problem | None:
+    """Tell of a number that would have been right with another unit than the one written behind it."""
+    if not isinstance(kind, Number):
+        return None
+    given = parse(answer, kind.unit, kind.page_size)
+    if isinstance(given, Problem) or given.given in (None, kind.unit):
+        return None
+    if not kind.same(as_written(given, kind.unit, kind.page_size), truth):
+        return None
+    text = _("The number would be right in the unit “{right}”; you wrote “{given}”.")
+    return Problem("wrong_unit", text.format(right=unit_text(kind.unit), given=unit_text(given.given)))
 
 
 @cache

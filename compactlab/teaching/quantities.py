@@ -187,6 +187,16 @@ def elsewhere(value: float, truth: float, unit: str, page_size: int = PAGE_SIZE)
     return None
 
 
+def as_written(quantity: Quantity, unit: str, page_size: int = PAGE_SIZE) -> float:
+    """Give the number that stood before the unit it was given with.
+
+    >>> as_written(parse("52 ms", "µs"), "µs")
+    52.0
+    """
+    written = unit if quantity.given is None else quantity.given
+    return float(Fraction(quantity.value) * _factor_of(unit, page_size) / _factor_of(written, page_size))
+
+
 def known(text: str) -> str | None:
     """Name in `UNITS` of a unit as somebody writes it.
 

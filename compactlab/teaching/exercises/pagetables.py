@@ -68,7 +68,7 @@ EXERCISES = (
             Mistake(lambda _truth: 8.0 * _PROCESSES, N_("The memory itself is there once; only its tables are not.")),
         ),
         right=("15.66 GiB", 15.7, "16000 MiB"),
-        wrong=(8, 0.0157, "16 MiB", 8000, 30),
+        wrong=(8, 0.0157, 8000, 30),
     ),
     Exercise(
         name="eight-tables",
