@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Install what the tests need, and pass them: lint, types, import layers, tests with a real browser.
 set -eu
 cd "$(dirname "$0")/.."
@@ -29,26 +29,28 @@ if [ $# -gt 0 ]; then
     exec python -m pytest "$@"
 fi
 
-# Those in a browser and the notebooks wait a lot: they run beside the others, and are told at the end.
+# Three at a time, for those in a browser and of notebooks wait a lot; what runs beside is told at the end.
 scratch=$(mktemp -d)
-python -m pytest -m browser >"$scratch/browser" 2>&1 &
-browser=$!
-python -m pytest -m notebooks >"$scratch/notebooks" 2>&1 &
-notebooks=$!
-trap 'kill $browser $notebooks 2>/dev/null || true; rm -rf "$scratch"' EXIT
-python -m pytest -m "not browser and not notebooks"
-
-# The jitted core once more: with bounds checked, and as plain Python.
 core="tests/test_readers.py tests/test_readers_damage.py tests/test_readers_notes.py tests/test_metrics_indices.py
     tests/test_readers_pagemap.py tests/test_core_background.py tests/test_core_buddy.py
     tests/test_core_invariants.py tests/test_core_against_slow.py tests/test_allocators.py"
 runs="tests/test_simulate_loop.py tests/test_simulate_contig.py"
-NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$scratch/numba" python -m pytest -q $core $runs
-NUMBA_DISABLE_JIT=1 python -m pytest -q $core -k "not groundtruth and not map_of_this_machine"
+notebooks_and_core() {  # the jitted core once more: with bounds checked, and as plain Python
+    python -m pytest -m notebooks
+    NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$scratch/numba" python -m pytest -q $core $runs
+    NUMBA_DISABLE_JIT=1 python -m pytest -q $core -k "not groundtruth and not map_of_this_machine"
+}
+set -m  # a process group each, so that all of it ends with this script
+python -m pytest -m browser >"$scratch/browser" 2>&1 &
+first=$!
+notebooks_and_core >"$scratch/core" 2>&1 &
+second=$!
+trap 'kill -- -$first -$second 2>/dev/null || true; rm -rf "$scratch"' EXIT
+python -m pytest -m "not browser and not notebooks"
 
 failed=0
-wait $browser || failed=$?
+wait $first || failed=$?
 cat "$scratch/browser"
-wait $notebooks || failed=$?
-cat "$scratch/notebooks"
+wait $second || failed=$?
+cat "$scratch/core"
 exit $failed

@@ -63,7 +63,9 @@ def assert_only_the_template_reached_out(page) -> None:
     [*((path, "light") for path in PATHS), (PATHS[0], "dark")],
     ids=lambda value: value if isinstance(value, str) else value.stem,
 )
-def test_web_page__plays_with_no_kernel_and_no_network(new_page, tmp_path, artefact, path, scheme):
+def test_web_page__plays_with_no_kernel_and_no_network_and_can_be_read(
+    new_page, tmp_path, artefact, path, scheme
+):
     page = new_page(offline=True, width=1280, height=900, color_scheme=scheme)
     page.goto(as_web_page(path, tmp_path, scheme).as_uri())
     eyes = figure_in(page)
@@ -71,14 +73,13 @@ def test_web_page__plays_with_no_kernel_and_no_network(new_page, tmp_path, artef
     eyes("(eyes.model('frame').value = 0.64 * eyes.model('frame').end, 0)")
     page.wait_for_timeout(300)
     artefact(page, f"notebook-{path.stem}-{scheme}")
+    assert_can_be_read_from_the_last_row(page)
     assert_only_the_template_reached_out(page)
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_web_page__can_be_read_from_the_last_row(new_page, tmp_path, path):
-    page = new_page(offline=True, width=1280, height=720)
-    page.goto(as_web_page(path, tmp_path).as_uri())
-    page.wait_for_load_state()
+def assert_can_be_read_from_the_last_row(page) -> None:
+    """At 1280x720 nothing is to be scrolled sideways, and no text of a figure is below 14 px."""
+    page.set_viewport_size({"width": 1280, "height": 720})
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     assert page.evaluate(SIDEWAYS) == []
     for element in page.query_selector_all("iframe"):
