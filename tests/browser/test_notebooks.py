@@ -172,8 +172,8 @@ def test_first_notebook__plays_live_in_jupyterlab(lab, page, artefact):
 
 
 def test_notebook_of_somebody_else__shows_the_film_and_plays_once_trusted(lab, page, artefact):
-    name = PATHS[2].name
-    shutil.copy(PATHS[2], lab.notebooks / name)
+    name = "06-watch-compaction-happen.ipynb"
+    shutil.copy(ROOT / "notebooks" / name, lab.notebooks / name)
     lab.open(page, name, run=False)
     page.wait_for_selector(".jp-OutputArea-output img")
     assert page.locator("iframe").count() == 0
