@@ -7,6 +7,7 @@ import math
 import numbers
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -178,13 +179,39 @@ def elsewhere(value: float, truth: float, unit: str, page_size: int = PAGE_SIZE)
     >>> elsewhere(2 * 2**20, 512, "pages"), elsewhere(513, 512, "pages"), elsewhere(25, 0.25, "")
     ('B', None, '%')
     """
+    if not (truth and value):
+        return None
+    return right_in(
+        Quantity(value), unit, lambda number: math.isclose(number, truth, rel_tol=1e-9), page_size
+    )
+
+
+def right_in(
+    quantity: Quantity, unit: str, is_right: Callable[[float], bool], page_size: int = PAGE_SIZE
+) -> str | None:
+    """Another unit than the one written in which the number would have been right, if there is one.
+
+    Parameters
+    ----------
+    quantity
+        What `parse` read in ``unit``.
+    unit
+        A name in `UNITS`.
+    is_right
+        Whether a number in ``unit`` is right.
+    page_size
+        Bytes of a page.
+
+    Examples
+    --------
+    >>> right_in(parse("52 ms", "µs"), "µs", lambda number: number == 52)
+    'µs'
+    """
+    number = _as_written(quantity, unit, page_size) / _factor_of(unit, page_size)
+    written = unit if quantity.given is None else quantity.given
     kind = UNITS[unit][0]
-    for name, (other, _factor) in UNITS.items():
-        if other == kind and name != unit and truth and value:
-            converted = Fraction(value) * _factor_of(name, page_size) / _factor_of(unit, page_size)
-            if math.isclose(float(converted), float(truth), rel_tol=1e-9):
-                return name
-    return None
+    others = (name for name, (other, _factor) in UNITS.items() if other == kind and name != written)
+    return next((name for name in others if is_right(float(number * _factor_of(name, page_size)))), None)
 
 
 def as_written(quantity: Quantity, unit: str, page_size: int = PAGE_SIZE) -> float:
@@ -193,8 +220,12 @@ def as_written(quantity: Quantity, unit: str, page_size: int = PAGE_SIZE) -> flo
     >>> as_written(parse("52 ms", "µs"), "µs")
     52.0
     """
+    return float(_as_written(quantity, unit, page_size))
+
+
+def _as_written(quantity: Quantity, unit: str, page_size: int) -> Fraction:
     written = unit if quantity.given is None else quantity.given
-    return float(Fraction(quantity.value) * _factor_of(unit, page_size) / _factor_of(written, page_size))
+    return Fraction(quantity.value) * _factor_of(unit, page_size) / _factor_of(written, page_size)
 
 
 def known(text: str) -> str | None:

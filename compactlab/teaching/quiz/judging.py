@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 from ...texts import N_, _
-from ..quantities import PAGE_SIZE, UNITS, Problem, Quantity, parse
+from ..quantities import Problem, Quantity, parse, right_in
 from .question import Choice, Number, Question, Sequence
 
 RIGHT, WRONG_VALUE, WRONG_TYPE, WRONG_UNIT, NOT_ANSWERED = (
@@ -108,7 +107,7 @@ def _number(question: Number, answer: object) -> Judged:
     for slip in question.slips:
         if _near(found.value, slip.value, 0):
             return Judged(WRONG_VALUE, _(slip.why))
-    right = _right_in(question, found)
+    right = right_in(found, question.unit, lambda number: _near(number, question.answer, question.tolerance))
     if right is not None:
         return Judged(WRONG_UNIT, _of_unit(question, found, right, answer))
     larger = question.answer > found.value
@@ -119,22 +118,6 @@ def _number(question: Number, answer: object) -> Judged:
 
 def _near(value: float, wanted: float, tolerance: float) -> bool:
     return abs(float(value) - wanted) <= tolerance + _EXACTLY * abs(wanted)
-
-
-def _right_in(question: Number, found: Quantity) -> str | None:
-    """Another unit in which the number, as it was written, would have been right."""
-    written = question.unit if found.given is None else found.given
-    number = Fraction(found.value) * _size(question.unit) / _size(written)
-    for name, (kind, _factor) in UNITS.items():
-        if kind == UNITS[question.unit][0] and name != written:
-            value = number * _size(name) / _size(question.unit)
-            if _near(float(value), question.answer, question.tolerance):
-                return name
-    return None
-
-
-def _size(unit: str) -> Fraction:
-    return Fraction(PAGE_SIZE) if unit == "pages" else UNITS[unit][1]
 
 
 def _of_unit(question: Number, found: Quantity, right: str, answer: Any) -> str:
